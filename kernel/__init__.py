@@ -1,0 +1,1 @@
+"""The shared words: money, ids, time, states, errors, settings, logging. It knows nothing of ours."""

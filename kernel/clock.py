@@ -1,0 +1,22 @@
+"""Time is aware and UTC; it is read at the edge and passed in as `now`."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def business_day(now: datetime) -> date:
+    """Return the calendar day in Asia/Shanghai, on which limits and reports are counted."""
+    return now.astimezone(SHANGHAI).date()
+
+
+def start_of_business_day(now: datetime) -> datetime:
+    """Return midnight in Asia/Shanghai of the day of `now`, in UTC."""
+    return now.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)

@@ -1,0 +1,131 @@
+"""Every limit, address and key of a deployment, read once from the environment."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Environment(StrEnum):
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+def _plain(name: str) -> AliasChoices:
+    return AliasChoices(name, f"YOUKA_{name}")
+
+
+class Settings(BaseSettings):
+    """Settings of the server, the worker and the sandbox. Names of variables: `YOUKA_` and the field in capitals;
+    PORT, SANDBOX_PORT, DATA_DIR, DATABASE_URL and REDIS_URL also work bare."""
+
+    model_config = SettingsConfigDict(env_prefix="YOUKA_", extra="ignore", frozen=True, populate_by_name=True)
+
+    environment: Environment = Environment.DEVELOPMENT
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65_535, validation_alias=_plain("PORT"))] = 8000
+    sandbox_port: Annotated[int, Field(ge=1, le=65_535, validation_alias=_plain("SANDBOX_PORT"))] = 8001
+    data_dir: Annotated[Path, Field(validation_alias=_plain("DATA_DIR"))] = Path(".data")
+    database_url: Annotated[str, Field(validation_alias=_plain("DATABASE_URL"))] = ""
+    redis_url: Annotated[str, Field(validation_alias=_plain("REDIS_URL"))] = ""
+    public_url: str = ""
+    worker_in_server: bool | None = None
+    log_format: Annotated[str, Field(pattern="^(console|json)$")] = "console"
+    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+
+    database_pool_size_max: Annotated[int, Field(ge=1)] = 10
+    database_command_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    database_connect_timeout_s: Annotated[float, Field(gt=0)] = 5.0
+    sqlite_busy_timeout_ms: Annotated[int, Field(ge=0)] = 5_000
+
+    token_issuer: str = "youka"
+    token_audience: str = "youka-graphql"
+    token_lifetime_s: Annotated[int, Field(ge=60)] = 3_600
+    token_key_path: Path | None = None
+    data_key: SecretStr = SecretStr("")
+
+    recharge_amount_min_fen: Annotated[int, Field(ge=1)] = 1_000
+    recharge_amount_max_fen: Annotated[int, Field(ge=1)] = 200_000
+    recharge_daily_max_fen: Annotated[int, Field(ge=1)] = 5_000_000
+    unpaid_orders_per_user_max: Annotated[int, Field(ge=1)] = 5
+    cards_per_user_max: Annotated[int, Field(ge=1)] = 20
+    payment_deadline_s: Annotated[int, Field(ge=60)] = 900
+    payment_query_delay_s: Annotated[float, Field(gt=0)] = 15.0
+    recharge_query_delay_s: Annotated[float, Field(gt=0)] = 15.0
+    recharge_queries_max: Annotated[int, Field(ge=1)] = 30
+    compensation_after_s: Annotated[float, Field(gt=0)] = 900.0
+    callback_age_max_s: Annotated[int, Field(ge=1)] = 300
+    callback_body_max_bytes: Annotated[int, Field(ge=1)] = 64 * 1024
+
+    third_party_timeout_s: Annotated[float, Field(gt=0)] = 5.0
+    wechat_pay_url: str = ""
+    wechat_pay_sp_appid: str = "wx8f3a0c5e7d9b1240"
+    wechat_pay_sp_mchid: str = "1900000109"
+    wechat_pay_sub_mchid: str = "1900000209"
+    wechat_pay_certificate_serial: str = ""
+    wechat_pay_private_key_path: Path | None = None
+    wechat_pay_platform_serial: str = ""
+    wechat_pay_platform_key_path: Path | None = None
+    wechat_pay_api_v3_key: SecretStr = SecretStr("")
+    wechat_open_url: str = ""
+    wechat_open_app_id: str = "wx8f3a0c5e7d9b1240"
+    wechat_open_app_secret: SecretStr = SecretStr("")
+    issuer_url: str = ""
+    issuer_partner_id: str = "youka"
+    issuer_private_key_path: Path | None = None
+    issuer_public_key_path: Path | None = None
+    issuer_secret: SecretStr = SecretStr("")
+    issuer_margin_basis_points: Annotated[int, Field(ge=0, le=10_000)] = 50
+
+    page_size_max: Annotated[int, Field(ge=1)] = 100
+    search_radius_max_m: Annotated[int, Field(ge=1)] = 50_000
+    subscriptions_per_connection_max: Annotated[int, Field(ge=1)] = 50
+    subscription_queue_size_max: Annotated[int, Field(ge=1)] = 256
+    subscription_check_interval_ms: Annotated[int, Field(ge=1)] = 5_000
+    connection_init_timeout_s: Annotated[float, Field(gt=0)] = 5.0
+    websocket_frame_size_max_bytes: Annotated[int, Field(ge=1_024)] = 64 * 1024
+    request_body_size_max_bytes: Annotated[int, Field(ge=1_024)] = 256 * 1024
+    relay_batch_size_max: Annotated[int, Field(ge=1)] = 500
+    relay_poll_interval_ms: Annotated[int, Field(ge=1)] = 250
+    worker_poll_interval_ms: Annotated[int, Field(ge=1)] = 500
+    worker_jobs_concurrent_max: Annotated[int, Field(ge=1)] = 16
+    job_lease_s: Annotated[float, Field(gt=0)] = 6.0
+    job_timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    job_attempts_max: Annotated[int, Field(ge=1)] = 12
+
+    @property
+    def development(self) -> bool:
+        return self.environment is Environment.DEVELOPMENT
+
+    @property
+    def database(self) -> str:
+        """The database's address; an embedded SQLite file inside `data_dir` where none is set."""
+        return self.database_url or f"sqlite://{(self.data_dir / 'youka.db').resolve()}"
+
+    @property
+    def runs_worker(self) -> bool:
+        """Whether the server runs the jobs itself: by default only with the embedded database."""
+        if self.worker_in_server is not None:
+            return self.worker_in_server
+        return self.database.startswith("sqlite")
+
+    @property
+    def base_url(self) -> str:
+        """Where third parties reach this server for callbacks."""
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def sandbox_url(self) -> str:
+        return f"http://127.0.0.1:{self.sandbox_port}"
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Read the environment once per process."""
+    return Settings()

@@ -1,0 +1,190 @@
+"""Opening the database, and the one way to run a transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from tortoise import Tortoise
+from tortoise.backends.base.executor import EXECUTOR_CACHE
+from tortoise.context import TortoiseContext
+from tortoise.migrations.api.migrate import migrate as migrate_with_config
+from tortoise.transactions import in_transaction as tortoise_transaction
+
+from kernel.logs import get_logger
+from kernel.settings import Settings, get_settings
+from kernel.tasks import inside_transaction, spawn
+
+APP_LABEL = "models"
+MODEL_MODULES = (
+    "models.cards",
+    "models.events",
+    "models.identity",
+    "models.jobs",
+    "models.ledger",
+    "models.orders",
+    "models.payments",
+    "models.pricing",
+    "models.stations",
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = get_logger(__name__)
+
+_running: set[asyncio.Task[Any]] = set()
+_callbacks: ContextVar[dict[Callable[[], None], None] | None] = ContextVar("after_commit", default=None)
+
+
+class UnsupportedDatabase(ValueError):
+    """The address names neither SQLite (`sqlite:///path`) nor PostgreSQL (`postgres://user@host/name`)."""
+
+
+def config(url: str, settings: Settings | None = None) -> dict[str, Any]:
+    """Return Tortoise's configuration for an address. Raises UnsupportedDatabase."""
+    settings = settings or get_settings()
+    return {
+        "connections": {"default": _connection(url, settings)},
+        "apps": {APP_LABEL: {"models": list(MODEL_MODULES), "migrations": "models.migrations"}},
+        "use_tz": True,
+        "timezone": "UTC",
+    }
+
+
+def _connection(url: str, settings: Settings) -> dict[str, Any]:
+    parts = urlsplit(url)
+    if parts.scheme == "sqlite":
+        return {
+            "engine": "models.engines.sqlite",
+            "credentials": {
+                "file_path": url.removeprefix("sqlite://"),
+                "busy_timeout": settings.sqlite_busy_timeout_ms,
+                "synchronous": "FULL",
+            },
+        }
+    if parts.scheme in {"postgres", "postgresql"}:
+        options: dict[str, Any] = dict(parse_qsl(parts.query))
+        return {
+            "engine": "tortoise.backends.asyncpg",
+            "credentials": {
+                "host": options.pop("host", None) or parts.hostname or "127.0.0.1",
+                "port": parts.port or 5432,
+                "user": unquote(parts.username or "postgres"),
+                "password": unquote(parts.password) if parts.password else None,
+                "database": parts.path.lstrip("/"),
+                "minsize": 1,
+                "maxsize": settings.database_pool_size_max,
+                # Without these a lost packet hangs a request, and the shutdown, for good.
+                "command_timeout": settings.database_command_timeout_s,
+                "timeout": settings.database_connect_timeout_s,
+                **options,
+            },
+        }
+    raise UnsupportedDatabase(f"DATABASE_URL has the unsupported scheme {parts.scheme!r}")
+
+
+async def migrate(url: str) -> None:
+    """Create or update the tables at the address; running it again changes nothing."""
+    settings = config(url)
+    if url.startswith("sqlite"):
+        Path(settings["connections"]["default"]["credentials"]["file_path"]).parent.mkdir(parents=True, exist_ok=True)
+    async with TortoiseContext():
+        try:
+            await migrate_with_config(config=settings)
+        finally:
+            await Tortoise.close_connections()
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[None]:
+    """Hold the process's connections to the database; on the way out running transactions are finished first."""
+    # The statements kept here are in the dialect of the database that was open before.
+    EXECUTOR_CACHE.clear()
+    await Tortoise.init(config=config(url), _enable_global_fallback=True)
+    try:
+        yield
+    finally:
+        await drain()
+        await Tortoise.close_connections()
+
+
+async def drain() -> None:
+    """Wait for the transactions whose callers were cancelled."""
+    while _running:
+        await asyncio.wait(set(_running))
+
+
+def dialect() -> str:
+    """Return `sqlite` or `postgres` for the open database."""
+    return str(Tortoise.get_connection("default").capabilities.dialect)
+
+
+def after_commit(callback: Callable[[], None]) -> None:
+    """Call back once when the current transaction has committed; never where it is rolled back.
+
+    However often one transaction names a callback, it runs once. What it raises is logged, since the commit stands.
+    Raises RuntimeError outside a transaction.
+    """
+    callbacks = _callbacks.get()
+    if callbacks is None:
+        raise RuntimeError("there is no transaction to wait for")
+    callbacks[callback] = None
+
+
+def transactional(work: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Run each call as one transaction, in a task of its own that a cancelled caller cannot interrupt.
+
+    A request that is cancelled while its transaction begins or commits would leave the connection locked (SQLite) or
+    idle in transaction (PostgreSQL). Shielding the task means the transaction always reaches commit or rollback; the
+    cancelled caller just does not see which. Inside a transaction a call joins it.
+    """
+
+    @functools.wraps(work)
+    async def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        if inside_transaction.get():
+            return await work(*args, **kwargs)
+
+        async def whole() -> T:
+            callbacks: dict[Callable[[], None], None] = {}
+            _callbacks.set(callbacks)
+            inside_transaction.set(True)
+            async with tortoise_transaction():
+                result = await work(*args, **kwargs)
+            inside_transaction.set(False)
+            _callbacks.set(None)
+            _call(callbacks)
+            return result
+
+        task = spawn(whole(), name=f"transaction:{work.__qualname__}")
+        _running.add(task)
+        task.add_done_callback(_finished)
+        return await asyncio.shield(task)
+
+    return run
+
+
+def _call(callbacks: Iterable[Callable[[], None]]) -> None:
+    for callback in callbacks:
+        try:
+            callback()
+        except Exception:
+            log.exception("database.after_commit_failed", callback=getattr(callback, "__qualname__", "?"))
+
+
+def _finished(task: asyncio.Task[Any]) -> None:
+    _running.discard(task)
+    if not task.cancelled():
+        # Reading the error marks it as seen where the caller was cancelled and nobody else will.
+        task.exception()
+
+
+if __name__ == "__main__":
+    asyncio.run(migrate(sys.argv[1] if len(sys.argv) > 1 else get_settings().database))

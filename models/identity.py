@@ -1,0 +1,20 @@
+"""Who uses the service."""
+
+from __future__ import annotations
+
+from tortoise import fields
+from tortoise.models import Model
+
+from models.fields import UtcDatetimeField
+
+
+class User(Model):
+    """A person, known by the mini-program's openid."""
+
+    id = fields.UUIDField(primary_key=True)
+    openid = fields.CharField(max_length=64, unique=True)
+    display_name = fields.CharField(max_length=64)
+    created_at = UtcDatetimeField()
+
+    class Meta:
+        table = "user_account"
