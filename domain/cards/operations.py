@@ -1,0 +1,56 @@
+"""Binding cards."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tortoise.exceptions import IntegrityError
+
+from domain.cards import rules
+from domain.identity.viewer import Viewer
+from kernel.errors import YoukaError
+from kernel.ids import new_id
+from kernel.sealing import Sealer
+from models.cards import FuelCard
+from models.database import transactional
+
+
+class TooManyCards(YoukaError):
+    code = "TOO_MANY_CARDS"
+    messages = {"zh-CN": "最多绑定{maximum}张油卡", "en": "You can bind {maximum} cards at most"}
+
+
+async def bind(*, viewer: Viewer, number: str, sealer: Sealer, cards_max: int, now: datetime) -> FuelCard:
+    """Bind a card to the viewer; binding it again returns it. Raises CardNumberInvalid or TooManyCards."""
+    card_number = rules.read_number(number)
+    try:
+        return await _bind(viewer, card_number, sealer, cards_max, now)
+    except IntegrityError:
+        return await FuelCard.get(user_id=viewer.user_id, number_digest=sealer.digest(card_number.digits))
+
+
+@transactional
+async def _bind(
+    viewer: Viewer, card_number: rules.CardNumber, sealer: Sealer, cards_max: int, now: datetime
+) -> FuelCard:
+    digest = sealer.digest(card_number.digits)
+    existing = await FuelCard.get_or_none(user_id=viewer.user_id, number_digest=digest)
+    if existing:
+        return existing
+    if await FuelCard.filter(user_id=viewer.user_id).count() >= cards_max:
+        raise TooManyCards(maximum=cards_max)
+    identifier = new_id()
+    return await FuelCard.create(
+        id=identifier,
+        user_id=viewer.user_id,
+        brand=card_number.brand,
+        number_sealed=sealer.seal(card_number.digits, owner=str(identifier)),
+        number_digest=digest,
+        number_tail=card_number.tail,
+        created_at=now,
+    )
+
+
+def open_number(card: FuelCard, sealer: Sealer) -> str:
+    """Return the card's number, for the issuer alone."""
+    return sealer.open(card.number_sealed, owner=str(card.id))

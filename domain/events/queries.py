@@ -1,0 +1,50 @@
+"""Reading events: where a stream stands, what lies behind a position, and what was not sent yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from domain.events.ports import StoredEvent
+from models.events import Event, EventStream
+
+
+@dataclass(frozen=True, slots=True)
+class UnpublishedEvent:
+    """A row that no relay has marked yet, by the key under which it is marked."""
+
+    id: int
+    event: StoredEvent
+
+
+async def head(stream: str) -> int:
+    """Return the position of the newest event; 0 where the stream has none."""
+    return (await heads([stream])).get(stream, 0)
+
+
+async def heads(streams: Sequence[str]) -> dict[str, int]:
+    """Return the newest position of each stream that has any event, in one statement."""
+    rows = await EventStream.filter(name__in=list(streams)).values_list("name", "position")
+    return {str(name): int(position) for name, position in rows}
+
+
+async def after(stream: str, *, position: int, limit: int) -> list[StoredEvent]:
+    """Return up to `limit` events behind the position, in order."""
+    rows = await Event.filter(stream=stream, position__gt=position).order_by("position").limit(limit)
+    return [_stored(row) for row in rows]
+
+
+async def unpublished(*, limit: int) -> list[UnpublishedEvent]:
+    """Return up to `limit` unsent events, the oldest first; within a stream that is the order of positions."""
+    rows = await Event.filter(published_at__isnull=True).order_by("id").limit(limit)
+    return [UnpublishedEvent(id=row.id, event=_stored(row)) for row in rows]
+
+
+def _stored(row: Event) -> StoredEvent:
+    return StoredEvent(
+        stream=row.stream,
+        position=row.position,
+        type=row.type,
+        payload=row.payload,
+        occurred_at=row.occurred_at,
+    )

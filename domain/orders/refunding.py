@@ -1,0 +1,99 @@
+"""Paying money back by the route it came: row 16 of the table."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from domain.ledger import postings
+from domain.ledger.operations import post
+from domain.orders.lifecycle import RefundTrigger
+from domain.orders.paying import clearing_of
+from domain.orders.transitions import advance_refund, lock
+from domain.payments.ports import (
+    ChannelRefundState,
+    ChannelUnavailable,
+    PaymentChannel,
+    RefundFacts,
+    RefundRequest,
+)
+from domain.payments.queries import refund_by_number
+from kernel.states import RefundState
+from models.database import transactional
+from models.payments import PaymentAttempt, Refund
+
+REASON = "充值未成功，原路退款"
+
+
+class UnknownRefund(Exception):
+    """A signed callback names a refund that we never asked for."""
+
+
+class RefundMismatch(Exception):
+    """The facts are signed but not ours: another amount or another payment. A person must look at it."""
+
+
+async def push_refund(*, refund_id: UUID, channel: PaymentChannel, actor: str, now: datetime) -> bool:
+    """Ask for the refund, or how it stands, and return whether it needs no further asking.
+
+    The channel is queried first and asked again only under the same number, so a retry can never pay twice.
+    """
+    refund = await Refund.get(id=refund_id)
+    if refund.state is not RefundState.PROCESSING:
+        return True
+    attempt = await PaymentAttempt.get(id=refund.attempt_id)
+    try:
+        facts = await channel.query_refund(refund.out_refund_no)
+        if facts.state is ChannelRefundState.NOT_FOUND:
+            facts = await channel.refund(
+                RefundRequest(
+                    out_trade_no=attempt.out_trade_no,
+                    out_refund_no=refund.out_refund_no,
+                    amount_fen=refund.amount_fen,
+                    total_fen=attempt.amount_fen,
+                    reason=REASON,
+                )
+            )
+    except ChannelUnavailable:
+        return False
+    await settle_refund(facts=facts, actor=actor, now=now)
+    return facts.state in {ChannelRefundState.SUCCESS, ChannelRefundState.ABNORMAL}
+
+
+@transactional
+async def settle_refund(*, facts: RefundFacts, actor: str, now: datetime) -> None:
+    """Apply what the channel said of a refund; a copy of it changes nothing. SUCCESS posts L4.
+
+    Raises UnknownRefund or RefundMismatch.
+    """
+    refund = await refund_by_number(facts.out_refund_no)
+    if refund is None:
+        raise UnknownRefund(facts.out_refund_no)
+    order = await lock(refund.order_id)
+    await refund.refresh_from_db()
+    attempt = await PaymentAttempt.get(id=refund.attempt_id)
+    if facts.amount_fen != refund.amount_fen or facts.out_trade_no != attempt.out_trade_no:
+        raise RefundMismatch(refund.out_refund_no)
+    if facts.state is ChannelRefundState.SUCCESS and refund.state is not RefundState.SUCCESS:
+        await _set_state(refund, RefundState.SUCCESS, facts, now)
+        await post(
+            postings.refunded(
+                order_id=order.id,
+                attempt=attempt.number,
+                clearing=clearing_of(attempt),
+                amount_fen=refund.amount_fen,
+            ),
+            now=now,
+        )
+        await advance_refund(order, RefundTrigger.CONFIRM, actor=actor, now=now, reason=refund.out_refund_no)
+    elif facts.state is ChannelRefundState.ABNORMAL and refund.state is RefundState.PROCESSING:
+        await _set_state(refund, RefundState.ABNORMAL, facts, now)
+        await advance_refund(order, RefundTrigger.FIND_ABNORMAL, actor=actor, now=now, reason=refund.out_refund_no)
+
+
+async def _set_state(refund: Refund, state: RefundState, facts: RefundFacts, now: datetime) -> None:
+    await Refund.filter(id=refund.id).update(
+        state=state,
+        channel_refund_id=facts.refund_id,
+        settled_at=now if state is RefundState.SUCCESS else None,
+    )

@@ -1,0 +1,99 @@
+"""Payment attempts, refunds, and the callbacks that tell of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from domain.payments.ports import PaymentChannel, TradeFacts
+from domain.work.operations import Kind, schedule
+from kernel.errors import YoukaError
+from kernel.ids import new_id, numbered
+from kernel.states import PaymentState, RefundState
+from models.database import transactional
+from models.orders import RechargeOrder
+from models.payments import PaymentAttempt, Refund, ThirdPartyNotice
+
+ATTEMPTS_MAX = 99
+
+
+class TooManyPaymentAttempts(YoukaError):
+    code = "TOO_MANY_PAYMENT_ATTEMPTS"
+    messages = {
+        "zh-CN": "该订单支付尝试次数过多，请重新下单",
+        "en": "This order was tried too often, please create another",
+    }
+
+
+async def open_attempt(*, order: RechargeOrder, channel: PaymentChannel, now: datetime) -> PaymentAttempt:
+    """Write the next attempt of a locked order. Raises TooManyPaymentAttempts."""
+    number = await PaymentAttempt.filter(order_id=order.id).count() + 1
+    if number > ATTEMPTS_MAX:
+        raise TooManyPaymentAttempts
+    return await PaymentAttempt.create(
+        id=new_id(),
+        order_id=order.id,
+        number=number,
+        channel=channel.name,
+        sub_mchid=channel.sub_mchid,
+        out_trade_no=numbered(order.id, number),
+        amount_fen=order.amount_fen,
+        state=PaymentState.OPEN,
+        created_at=now,
+    )
+
+
+async def keep_prepay_id(*, attempt: PaymentAttempt, prepay_id: str) -> None:
+    await PaymentAttempt.filter(id=attempt.id, state=PaymentState.OPEN).update(prepay_id=prepay_id)
+
+
+async def mark_paid(*, attempt: PaymentAttempt, facts: TradeFacts, now: datetime) -> None:
+    """Write down a checked payment of a locked order. A closed attempt may turn out paid."""
+    changed = await PaymentAttempt.filter(id=attempt.id, state__not=PaymentState.PAID).update(
+        state=PaymentState.PAID, transaction_id=facts.transaction_id, settled_at=now
+    )
+    if changed != 1:
+        raise RuntimeError(f"attempt {attempt.id} is paid already")
+
+
+async def mark_closed(*, attempt: PaymentAttempt, now: datetime) -> None:
+    await PaymentAttempt.filter(id=attempt.id, state=PaymentState.OPEN).update(
+        state=PaymentState.CLOSED, settled_at=now
+    )
+
+
+async def owe_refund(*, order: RechargeOrder, attempt: PaymentAttempt, now: datetime) -> Refund:
+    """Write the refund of a paid attempt, with the number that every try of it will use, and the work of paying it."""
+    refund = await Refund.create(
+        id=new_id(),
+        order_id=order.id,
+        attempt_id=attempt.id,
+        out_refund_no=f"R{attempt.out_trade_no}",
+        amount_fen=attempt.amount_fen,
+        state=RefundState.PROCESSING,
+        created_at=now,
+    )
+    await schedule(
+        kind=Kind.REFUND, key=refund.out_refund_no, payload={"refund_id": str(refund.id)}, due_at=now, now=now
+    )
+    return refund
+
+
+@transactional
+async def record_notice(*, source: str, notice_id: str, facts: dict[str, Any], now: datetime) -> UUID:
+    """Store a verified callback once, with the work of applying it, and return its id.
+
+    Copies of one callback find the first one, so answering each of them with success is true.
+    """
+    notice = ThirdPartyNotice(id=new_id(), source=source, notice_id=notice_id, facts=facts, received_at=now)
+    await ThirdPartyNotice.bulk_create([notice], ignore_conflicts=True)
+    stored = await ThirdPartyNotice.get(source=source, notice_id=notice_id)
+    await schedule(
+        kind=Kind.APPLY_NOTICE,
+        key=f"{source}:{notice_id}",
+        payload={"notice_id": str(stored.id)},
+        due_at=now,
+        now=now,
+    )
+    return stored.id

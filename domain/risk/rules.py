@@ -1,0 +1,88 @@
+"""What is checked before an order exists. Amounts are fen; no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from kernel.errors import YoukaError
+from kernel.money import Money
+
+
+class AmountNotPositive(YoukaError):
+    code = "AMOUNT_NOT_POSITIVE"
+    messages = {"zh-CN": "充值金额必须大于零", "en": "The amount must be more than zero"}
+
+
+class AmountFractionOfFen(YoukaError):
+    code = "AMOUNT_FRACTION_OF_FEN"
+    messages = {"zh-CN": "充值金额最多两位小数", "en": "The amount may have two decimal places at most"}
+
+
+class AmountTooSmall(YoukaError):
+    code = "AMOUNT_TOO_SMALL"
+    messages = {"zh-CN": "充值金额不能少于{minimum.text}", "en": "The amount must be at least {minimum.text}"}
+
+
+class AmountTooLarge(YoukaError):
+    code = "AMOUNT_TOO_LARGE"
+    messages = {"zh-CN": "单笔充值不能超过{maximum.text}", "en": "The amount must be {maximum.text} at most"}
+
+
+class DailyLimitExceeded(YoukaError):
+    code = "DAILY_LIMIT_EXCEEDED"
+    messages = {
+        "zh-CN": "今日还可充值{maximum.text}",
+        "en": "You can recharge {maximum.text} more today",
+    }
+
+
+class TooManyUnpaidOrders(YoukaError):
+    code = "TOO_MANY_UNPAID_ORDERS"
+    messages = {
+        "zh-CN": "您有{count}笔待支付订单，请先支付或取消",
+        "en": "You have {count} unpaid orders; pay or cancel one first",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    amount_min_fen: int
+    amount_max_fen: int
+    daily_max_fen: int
+    unpaid_orders_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the rules look at: orders that are not failed count as spent on the business day they were made."""
+
+    spent_today_fen: int
+    unpaid_orders: int
+
+
+def amount_of(yuan: Decimal) -> Money:
+    """Return the amount in fen. Raises AmountFractionOfFen or AmountNotPositive."""
+    try:
+        amount = Money.from_yuan(yuan)
+    except ValueError as error:
+        raise AmountFractionOfFen from error
+    if amount.fen <= 0:
+        raise AmountNotPositive
+    return amount
+
+
+def check_amount(amount: Money, limits: Limits) -> None:
+    """Raises AmountTooSmall or AmountTooLarge, each with the limit."""
+    if amount.fen < limits.amount_min_fen:
+        raise AmountTooSmall(minimum=Money(limits.amount_min_fen))
+    if amount.fen > limits.amount_max_fen:
+        raise AmountTooLarge(maximum=Money(limits.amount_max_fen))
+
+
+def check_facts(amount: Money, facts: Facts, limits: Limits) -> None:
+    """Raises TooManyUnpaidOrders or DailyLimitExceeded, with what is left of the day."""
+    if facts.unpaid_orders >= limits.unpaid_orders_max:
+        raise TooManyUnpaidOrders(count=facts.unpaid_orders)
+    if facts.spent_today_fen + amount.fen > limits.daily_max_fen:
+        raise DailyLimitExceeded(maximum=Money(max(0, limits.daily_max_fen - facts.spent_today_fen)))

@@ -1,0 +1,108 @@
+"""The nearest stations, found in memory and never older than the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterable
+from uuid import UUID
+
+from domain.events.streams import STATIONS
+from domain.pricing.statements import Statement
+from domain.stations.tree import Place, PlaceTree
+from models.events import Event
+from models.stations import Station
+
+# Loading and catching up yield to other requests after each batch.
+STATIONS_PER_BATCH_MAX = 1_000
+# Beyond these, reading everything anew is cheaper than following one event after another.
+EVENTS_PER_CATCH_UP_MAX = 200
+CHANGES_PER_CATCH_UP_MAX = 20_000
+COLUMNS = ("id", "latitude", "longitude", "zone_id", "brand")
+
+
+class StationIndex:
+    """Follows the stream of changed stations. One per process; loaded when it is first asked.
+
+    Every answer is at least as new as the moment it was asked for, whichever process made the change: the position of
+    the stream is read each time, and only what changed since is read again.
+    """
+
+    def __init__(self) -> None:
+        self._tree = PlaceTree()
+        self._position: int | None = None
+        self._turn = asyncio.Lock()
+        self._begun = 0
+        self._finished = 0
+
+    async def current(self) -> PlaceTree:
+        """Return the tree, brought up to date. Callers that wait share one refresh that began after they asked."""
+        begun_before = self._begun
+        async with self._turn:
+            if self._finished <= begun_before:
+                self._begun += 1
+                await self._refresh()
+                self._finished = self._begun
+            return self._tree
+
+    async def _refresh(self) -> None:
+        head = await _head()
+        if head == self._position:
+            return
+        changed = await self._changed_until(head)
+        if changed is None:
+            await self._load()
+        else:
+            await self._follow(changed)
+        # What was read is at least as new as the head; a change made meanwhile is read once more next time.
+        self._position = head
+
+    async def _changed_until(self, head: int) -> set[UUID] | None:
+        """Return which stations changed since the tree was up to date, or None where all must be read."""
+        # A head that went back belongs to another database, or to one that was restored.
+        if self._position is None or not 0 < head - self._position <= EVENTS_PER_CATCH_UP_MAX:
+            return None
+        events = Event.filter(stream=STATIONS, position__gt=self._position, position__lte=head)
+        payloads = await events.values_list("payload", flat=True)
+        if len(payloads) != head - self._position:
+            return None
+        changed = {UUID(station_id) for payload in payloads for station_id in payload["station_ids"]}  # type: ignore[call-overload]
+        return changed if len(changed) <= CHANGES_PER_CATCH_UP_MAX else None
+
+    async def _load(self) -> None:
+        # The old tree answers nobody while this one grows: callers wait for their turn.
+        tree = PlaceTree()
+        async for places in _all_places():
+            tree.put(places)
+            await asyncio.sleep(0)
+        self._tree = tree
+
+    async def _follow(self, changed: Collection[UUID]) -> None:
+        ids = sorted(changed)
+        for start in range(0, len(ids), STATIONS_PER_BATCH_MAX):
+            batch = ids[start : start + STATIONS_PER_BATCH_MAX]
+            places = _places(await Station.filter(id__in=batch).values_list(*COLUMNS))
+            self._tree.put(places)
+            self._tree.remove(set(batch) - {place.station_id for place in places})
+
+
+async def _head() -> int:
+    statement = Statement()
+    rows = await statement.rows(
+        f"SELECT position FROM event_stream WHERE name = {statement.text(STATIONS)}"  # noqa: S608 - a placeholder
+    )
+    return int(rows[0]["position"]) if rows else 0
+
+
+async def _all_places() -> AsyncIterator[list[Place]]:
+    last = UUID(int=0)
+    while True:
+        rows = Station.filter(id__gt=last).order_by("id").limit(STATIONS_PER_BATCH_MAX)
+        places = _places(await rows.values_list(*COLUMNS))
+        if not places:
+            return
+        yield places
+        last = places[-1].station_id
+
+
+def _places(rows: Iterable[tuple[object, ...]]) -> list[Place]:
+    return [Place(*row) for row in rows]  # type: ignore[arg-type]

@@ -1,0 +1,185 @@
+"""Reading stations and searching what is near."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from domain.pricing.queries import current, priced_zones
+from domain.stations.geo import Location
+from domain.stations.index import StationIndex
+from domain.stations.tree import Found, PlaceTree, Spot
+from kernel.errors import YoukaError
+from kernel.states import Product
+from models.stations import Station
+
+
+class StationSort(StrEnum):
+    DISTANCE = "DISTANCE"
+    PRICE = "PRICE"
+
+
+class RadiusInvalid(YoukaError):
+    code = "RADIUS_INVALID"
+    messages = {"zh-CN": "搜索半径须在1至{maximum}米之间", "en": "The radius is from 1 to {maximum} metres"}
+
+
+class ProductRequired(YoukaError):
+    code = "PRODUCT_REQUIRED"
+    messages = {"zh-CN": "按价格排序须指定油品", "en": "Sorting by price needs a product"}
+
+
+class LocationRequired(YoukaError):
+    code = "LOCATION_REQUIRED"
+    messages = {"zh-CN": "按价格排序须提供位置", "en": "Sorting by price needs a location"}
+
+
+@dataclass(frozen=True, slots=True)
+class PricedSpot:
+    """Where a station stands in the list of the cheapest ones; those without the price (None) stand last."""
+
+    milliyuan: int | None
+    spot: Spot
+
+
+@dataclass(frozen=True, slots=True)
+class NearbyStation:
+    """A station with its distance. `milliyuan` is the price it was sorted by, None where it was not or has none."""
+
+    station: Station
+    spot: Spot
+    milliyuan: int | None = None
+
+
+async def by_id(station_id: UUID) -> Station | None:
+    return await Station.get_or_none(id=station_id)
+
+
+async def by_ids(station_ids: Sequence[UUID]) -> list[Station | None]:
+    """Return the stations in the order of their ids, None where there is none."""
+    found = {station.id: station for station in await Station.filter(id__in=set(station_ids))}
+    return [found.get(station_id) for station_id in station_ids]
+
+
+async def zones_of(station_ids: Sequence[UUID]) -> dict[UUID, UUID | None]:
+    """Return the price zone of each station there is; None for one that lies in none."""
+    rows = await Station.filter(id__in=set(station_ids)).values_list("id", "zone_id")
+    return dict(rows)
+
+
+async def any_station() -> bool:
+    return await Station.all().exists()
+
+
+async def count_of(*, source_keys: Collection[str]) -> int:
+    """Return how many of the stations with these source keys there are."""
+    return await Station.filter(source_key__in=list(source_keys)).count()
+
+
+async def listed(
+    *, product: Product | None, sort: StationSort, after: UUID | None, limit: int, now: datetime
+) -> list[Station]:
+    """Return up to `limit` stations behind the one named, by id, which follows the time of their import.
+
+    With a product, only those whose zone has a price of it now. Raises LocationRequired where they should be sorted by
+    price: the cheapest of a whole country helps nobody.
+    """
+    if sort is StationSort.PRICE:
+        raise LocationRequired
+    rows = Station.filter(id__gt=after) if after else Station.all()
+    if product:
+        rows = rows.filter(zone_id__in=list(await priced_zones(product=product, now=now)))
+    return await rows.order_by("id").limit(limit)
+
+
+async def nearest(
+    *,
+    index: StationIndex,
+    near: Location,
+    radius_m: int,
+    radius_max_m: int,
+    product: Product | None,
+    after: Spot | None,
+    limit: int,
+    now: datetime,
+) -> list[NearbyStation]:
+    """Return up to `limit` stations behind `after`, nearest first; with a product, only those that have its price.
+
+    Raises RadiusInvalid.
+    """
+    _check_radius(radius_m, radius_max_m)
+    tree = await index.current()
+    zones = None
+    if product:
+        zones = list(await _prices_within(tree, near, radius_m, product, now))
+    found = tree.nearest(near, radius_m=radius_m, limit=limit, after=after, zones=zones)
+    return await _with_rows([(one, None) for one in found])
+
+
+async def cheapest(
+    *,
+    index: StationIndex,
+    near: Location,
+    radius_m: int,
+    radius_max_m: int,
+    product: Product | None,
+    after: PricedSpot | None,
+    limit: int,
+    now: datetime,
+) -> list[NearbyStation]:
+    """Return up to `limit` stations behind `after`, the cheapest first, then the nearest, then those without a price.
+
+    Raises RadiusInvalid and ProductRequired.
+    """
+    _check_radius(radius_m, radius_max_m)
+    if product is None:
+        raise ProductRequired
+    tree = await index.current()
+    prices = await _prices_within(tree, near, radius_m, product, now)
+    # Everybody in a zone has one price, so the list is the zones' lists, one price after another.
+    zones: dict[int | None, list[UUID | None]] = defaultdict(list)
+    for zone_id in tree.zones_within(near, radius_m):
+        zones[prices.get(zone_id) if zone_id else None].append(zone_id)
+    found: list[tuple[Found, int | None]] = []
+    for milliyuan in sorted(zones, key=_last_without_price):
+        behind = after.spot if after and after.milliyuan == milliyuan else None
+        if after and not behind and _last_without_price(milliyuan) < _last_without_price(after.milliyuan):
+            continue
+        missing = limit - len(found)
+        if missing <= 0:
+            break
+        spots = tree.nearest(near, radius_m=radius_m, limit=missing, after=behind, zones=zones[milliyuan])
+        found += [(one, milliyuan) for one in spots]
+    return await _with_rows(found)
+
+
+def _check_radius(radius_m: int, radius_max_m: int) -> None:
+    if not 1 <= radius_m <= radius_max_m:
+        raise RadiusInvalid(maximum=radius_max_m)
+
+
+def _last_without_price(milliyuan: int | None) -> tuple[bool, int]:
+    return milliyuan is None, milliyuan or 0
+
+
+async def _prices_within(
+    tree: PlaceTree, near: Location, radius_m: int, product: Product, now: datetime
+) -> dict[UUID, int]:
+    """Return what the product costs in each zone within the radius that has a price of it."""
+    zone_ids = {zone_id for zone_id in tree.zones_within(near, radius_m) if zone_id}
+    prices = await current(zone_ids=zone_ids, now=now, product=product)
+    return {zone_id: of_zone[0].milliyuan for zone_id, of_zone in prices.items()}
+
+
+async def _with_rows(found: Sequence[tuple[Found, int | None]]) -> list[NearbyStation]:
+    rows = await by_ids([one.spot.station_id for one, _ in found]) if found else []
+    # A station deleted in this very moment is left out; the next page does not miss it.
+    return [
+        NearbyStation(row, one.spot, milliyuan)
+        for row, (one, milliyuan) in zip(rows, found, strict=True)
+        if row is not None
+    ]

@@ -1,0 +1,111 @@
+"""The orders room on a fresh database, with the sandbox's third parties over HTTP and the real worker."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.identity.operations import sign_in
+from domain.identity.viewer import Viewer
+from domain.orders import paying
+from domain.orders.ports import ThirdParties
+from domain.orders.queries import story
+from gateways.assembly import third_parties
+from jobs.handlers import Handlers
+from jobs.worker import Worker
+from kernel.clock import utc_now
+from kernel.states import OrderState, RefundState
+from models.cards import FuelCard
+from models.jobs import Job
+from models.orders import RechargeOrder
+from models.payments import PaymentAttempt
+from tests.factories import SEALER, create_card, create_order, viewer_of
+from tests.ledger.audit import assert_books_are_true
+from tests.sandbox_fixtures import Sandbox
+
+AT_ONCE = timedelta(milliseconds=20)
+
+
+@dataclass(frozen=True)
+class House:
+    """What a test of a recharge needs, and the steps that many of them take."""
+
+    sandbox: Sandbox
+    third_parties: ThirdParties
+    viewer: Viewer
+    card: FuelCard
+    worker: Worker
+
+    async def order(self, yuan: str = "500.00", **options: object) -> RechargeOrder:
+        return await create_order(self.viewer, self.card, yuan=yuan, **options)  # type: ignore[arg-type]
+
+    async def start_payment(self, order: RechargeOrder, key: str | None = None) -> paying.StartedPayment:
+        return await paying.start_payment(
+            viewer=self.viewer,
+            order_id=order.id,
+            idempotency_key=key or uuid4().hex,
+            channel=self.third_parties.channel,
+            query_after=AT_ONCE,
+            now=utc_now(),
+        )
+
+    async def paid_order(self, yuan: str = "500.00") -> RechargeOrder:
+        """Return an order that the user has paid at the channel; the house has not heard of it yet."""
+        order = await self.order(yuan)
+        started = await self.start_payment(order)
+        self.sandbox.pay(started.parameters.package)
+        return await RechargeOrder.get(id=order.id)
+
+    async def work_until(self, order_id: UUID, reached: Callable[[RechargeOrder], bool]) -> RechargeOrder:
+        """Run due work until the order is where the test wants it, then check the books."""
+
+        async def check() -> RechargeOrder | None:
+            await Job.filter(done_at__isnull=True, parked_at__isnull=True, kind__not="expire_order").update(
+                due_at=utc_now()
+            )
+            await self.worker.run_due()
+            await self.worker.settle()
+            order = await RechargeOrder.get(id=order_id)
+            return order if reached(order) else None
+
+        for _ in range(200):
+            order = await check()
+            if order:
+                await assert_books_are_true()
+                return order
+            await self.sandbox.wait_until(lambda: True)
+        stuck = await RechargeOrder.get(id=order_id)
+        raise AssertionError(f"stuck in {stuck.state}, refund {stuck.refund_state}: {await steps(order_id)}")
+
+    async def work_until_state(self, order_id: UUID, state: OrderState) -> RechargeOrder:
+        return await self.work_until(order_id, lambda order: order.state is state)
+
+    async def work_until_refund(self, order_id: UUID, state: RefundState) -> RechargeOrder:
+        return await self.work_until(order_id, lambda order: order.refund_state is state)
+
+    async def attempt(self, order: RechargeOrder) -> PaymentAttempt:
+        return await PaymentAttempt.get(order_id=order.id)
+
+
+async def steps(order_id: UUID) -> list[int]:
+    """Return the rows of the table that the order has taken."""
+    return [step.rule for step in await story(order_id)]
+
+
+@pytest.fixture
+async def house(database: str, sandbox: Sandbox) -> AsyncIterator[House]:
+    settings = sandbox.settings(
+        payment_query_delay_s=0.02,
+        recharge_query_delay_s=0.02,
+        third_party_timeout_s=0.5,
+        worker_in_server=False,
+    )
+    async with third_parties(settings) as parties:
+        user = await sign_in(code=sandbox.login_code(f"user-{uuid4().hex}"), login=parties.login, now=utc_now())
+        viewer = viewer_of(user.id)
+        worker = Worker(Handlers(settings=settings, third_parties=parties, sealer=SEALER).by_kind(), settings)
+        yield House(sandbox, parties, viewer, await create_card(viewer), worker)
