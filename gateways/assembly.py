@@ -1,0 +1,178 @@
+"""The third parties of this deployment, with their keys read and their connections open."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import lru_cache
+from pathlib import Path
+from ssl import SSLContext
+from typing import TypeVar
+
+import httpx
+from pydantic import SecretStr
+
+from domain.orders.ports import ThirdParties
+from gateways.issuer import Issuer, IssuerKeys
+from gateways.signing import KeyUnreadable, load_aes_key, load_private_key, load_public_key
+from gateways.wechat_open import WeChatOpen
+from gateways.wechat_pay import WeChatPay, WeChatPayKeys
+from kernel.settings import Settings
+
+WECHAT_PAY_URL = "https://api.mch.weixin.qq.com"
+WECHAT_OPEN_URL = "https://api.weixin.qq.com"
+CONNECTIONS_MAX = 64
+IDLE_CONNECTIONS_MAX = 16
+IDLE_CONNECTION_LIFETIME_S = 30.0
+
+K = TypeVar("K")
+
+
+class ThirdPartySettingsWrong(Exception):
+    """Settings of third parties that are missing or unreadable; the message names each of them."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("the third parties cannot be reached:\n  " + "\n  ".join(problems))
+
+
+class KeySource:
+    """Reads keys as the settings name them. In development the sandbox's own files stand in for what is not set."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.problems: list[str] = []
+        self._settings = settings
+        self._sandbox_folder = settings.data_dir / "sandbox" / "keys"
+
+    def url(self, name: str, real: str) -> str:
+        given = str(getattr(self._settings, name))
+        if given:
+            return given
+        if self._settings.development:
+            return self._settings.sandbox_url
+        return real or self._problem(name, "is not set", "")
+
+    def text(self, name: str) -> str:
+        given = getattr(self._settings, name)
+        value = given.get_secret_value() if isinstance(given, SecretStr) else str(given)
+        return value or self._from_sandbox(name, name)
+
+    def key(self, name: str, load: Callable[[bytes], K]) -> K | None:
+        """Load the file that a `…_path` setting names."""
+        path: Path | None = getattr(self._settings, name)
+        try:
+            pem = path.read_bytes() if path else self._from_sandbox(name, name.removesuffix("_path") + ".pem").encode()
+            return load(pem) if pem else None
+        except OSError as error:
+            return self._problem(name, f"names {path}, which cannot be read: {error.strerror}", None)
+        except KeyUnreadable as error:
+            return self._problem(name, f"is {error}", None)
+
+    def aes_key(self, name: str) -> bytes | None:
+        value = self.text(name)
+        try:
+            return load_aes_key(value) if value else None
+        except KeyUnreadable as error:
+            return self._problem(name, f"is {error}", None)
+
+    def _from_sandbox(self, name: str, file_name: str) -> str:
+        if not self._settings.development:
+            return self._problem(name, "is not set", "")
+        path = self._sandbox_folder / file_name
+        try:
+            content = path.read_text("ascii").strip()
+        except OSError:
+            content = ""
+        return content or self._problem(name, f"is not set, and {path} is not there: start the sandbox first", "")
+
+    def _problem(self, name: str, problem: str, stand_in: K) -> K:
+        self.problems.append(f"YOUKA_{name.upper()} {problem}")
+        return stand_in
+
+
+def wechat_pay_keys(source: KeySource) -> WeChatPayKeys | None:
+    serial, platform_serial = source.text("wechat_pay_certificate_serial"), source.text("wechat_pay_platform_serial")
+    merchant_key = source.key("wechat_pay_private_key_path", load_private_key)
+    platform_key = source.key("wechat_pay_platform_key_path", load_public_key)
+    api_v3_key = source.aes_key("wechat_pay_api_v3_key")
+    if not (serial and platform_serial and merchant_key and platform_key and api_v3_key):
+        return None
+    return WeChatPayKeys(
+        merchant_serial=serial,
+        merchant_key=merchant_key,
+        platform_keys={platform_serial: platform_key},
+        api_v3_key=api_v3_key,
+    )
+
+
+def issuer_keys(source: KeySource) -> IssuerKeys | None:
+    partner_key = source.key("issuer_private_key_path", load_private_key)
+    issuer_key = source.key("issuer_public_key_path", load_public_key)
+    secret = source.aes_key("issuer_secret")
+    if not (partner_key and issuer_key and secret):
+        return None
+    return IssuerKeys(partner_key=partner_key, issuer_key=issuer_key, secret=secret)
+
+
+@asynccontextmanager
+async def third_parties(settings: Settings) -> AsyncIterator[ThirdParties]:
+    """Open the third parties for as long as the context lasts. Raises ThirdPartySettingsWrong, naming every setting."""
+    source = KeySource(settings)
+    pay_keys, card_keys = wechat_pay_keys(source), issuer_keys(source)
+    app_secret = source.text("wechat_open_app_secret")
+    pay_url, open_url = source.url("wechat_pay_url", WECHAT_PAY_URL), source.url("wechat_open_url", WECHAT_OPEN_URL)
+    issuer_url = source.url("issuer_url", "")
+    if source.problems or pay_keys is None or card_keys is None:
+        raise ThirdPartySettingsWrong(source.problems)
+    async with AsyncExitStack() as stack:
+        # Each third party has a pool of its own, so that a slow one cannot starve the others.
+        pay_client, issuer_client, open_client = [
+            await stack.enter_async_context(open_client_of(url, settings)) for url in (pay_url, issuer_url, open_url)
+        ]
+        channel = WeChatPay(
+            client=pay_client,
+            keys=pay_keys,
+            app_id=settings.wechat_pay_sp_appid,
+            mchid=settings.wechat_pay_sp_mchid,
+            sub_mchid=settings.wechat_pay_sub_mchid,
+            notify_url=f"{settings.base_url}/callbacks/wechat-pay",
+            timeout_s=settings.third_party_timeout_s,
+            age_max_s=settings.callback_age_max_s,
+        )
+        issuer = Issuer(
+            client=issuer_client,
+            keys=card_keys,
+            partner_id=settings.issuer_partner_id,
+            notify_url=f"{settings.base_url}/callbacks/issuer",
+            timeout_s=settings.third_party_timeout_s,
+            age_max_s=settings.callback_age_max_s,
+        )
+        login = WeChatOpen(
+            client=open_client,
+            app_id=settings.wechat_open_app_id,
+            app_secret=app_secret,
+            timeout_s=settings.third_party_timeout_s,
+        )
+        yield ThirdParties(channel=channel, issuer=issuer, login=login)
+
+
+@lru_cache(maxsize=1)
+def _tls() -> SSLContext:
+    # Reading the certificate authorities takes tens of milliseconds, so that is done once.
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def open_client_of(url: str, settings: Settings) -> httpx.AsyncClient:
+    """Return a client that ignores the machine's proxy settings, follows nothing and asks for uncompressed answers."""
+    return httpx.AsyncClient(
+        base_url=url,
+        headers={"User-Agent": "youka", "Accept-Encoding": "identity"},
+        timeout=settings.third_party_timeout_s,
+        limits=httpx.Limits(
+            max_connections=CONNECTIONS_MAX,
+            max_keepalive_connections=IDLE_CONNECTIONS_MAX,
+            keepalive_expiry=IDLE_CONNECTION_LIFETIME_S,
+        ),
+        verify=_tls(),
+        trust_env=False,
+    )

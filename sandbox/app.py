@@ -1,0 +1,45 @@
+"""The sandbox as one ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from kernel.settings import Settings
+from sandbox.control import Control
+from sandbox.courier import Courier
+from sandbox.faults import Faults
+from sandbox.issuer import IssuerSandbox
+from sandbox.keys import load_or_create
+from sandbox.store import Store
+from sandbox.wechat_open import WeChatOpenSandbox
+from sandbox.wechat_pay import WeChatPaySandbox
+
+
+def create_app(settings: Settings) -> Starlette:
+    """Build the sandbox. Its keys and its memory are below `data_dir / "sandbox"`; both are opened when it starts."""
+    routes: list[Route] = []
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        folder = settings.data_dir / "sandbox"
+        keys = load_or_create(folder / "keys")
+        store = Store(folder / "sandbox.db")
+        courier, faults = Courier(store), Faults(store)
+        pay = WeChatPaySandbox(settings=settings, keys=keys, store=store, faults=faults, courier=courier)
+        issuer = IssuerSandbox(settings=settings, keys=keys, store=store, faults=faults, courier=courier)
+        login = WeChatOpenSandbox(settings=settings, keys=keys, store=store)
+        control = Control(store=store, faults=faults, courier=courier, pay=pay, issuer=issuer, login=login)
+        app.router.routes.extend([*pay.routes(), *issuer.routes(), *login.routes(), *control.routes()])
+        for part in (courier, pay, issuer):
+            part.resume()
+        try:
+            yield
+        finally:
+            await courier.stop()
+            store.close()
+
+    return Starlette(routes=routes, lifespan=lifespan)

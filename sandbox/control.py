@@ -1,0 +1,134 @@
+"""What a developer or a test does to the pretend world: log in, pay, break things, look. Loopback only."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.answers import Refused, parse
+from sandbox.courier import Courier
+from sandbox.faults import Faults, FaultUnknown
+from sandbox.issuer import IssuerSandbox
+from sandbox.store import Document, Kind, Store
+from sandbox.wechat_open import WeChatOpenSandbox
+from sandbox.wechat_pay import PayRefused, WeChatPaySandbox
+
+PAGE = Path(__file__).with_name("page.html")
+PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
+SHOWN_MAX = 50
+USER_LENGTH_MAX = 64
+PACKAGE_PREFIX = "prepay_id="
+
+Handler = Callable[[Document], Document]
+
+
+class Control:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        faults: Faults,
+        courier: Courier,
+        pay: WeChatPaySandbox,
+        issuer: IssuerSandbox,
+        login: WeChatOpenSandbox,
+    ) -> None:
+        self._store, self._faults, self._courier = store, faults, courier
+        self._pay, self._issuer, self._login = pay, issuer, login
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/", self._page, methods=["GET"]),
+            Route("/healthz", self._health, methods=["GET"]),
+            Route("/control/state", self._state, methods=["GET"]),
+            Route("/control/wx-login", _json(self._wx_login), methods=["POST"]),
+            Route("/control/pay", _json(self._pay_order), methods=["POST"]),
+            Route("/control/faults", _json(self._set_faults), methods=["POST"]),
+            Route("/control/settle", _json(self._settle), methods=["POST"]),
+            Route("/control/repeat-callbacks", _json(self._repeat_callbacks), methods=["POST"]),
+        ]
+
+    async def _page(self, _request: Request) -> Response:
+        return HTMLResponse(PAGE.read_bytes(), headers={"Content-Security-Policy": PAGE_POLICY})
+
+    async def _health(self, _request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def _state(self, _request: Request) -> Response:
+        return JSONResponse(
+            {
+                "payments": self._store.newest(Kind.TRADE, SHOWN_MAX),
+                "refunds": self._store.newest(Kind.REFUND, SHOWN_MAX),
+                "recharges": [_without(each, "card_digest") for each in self._store.newest(Kind.RECHARGE, SHOWN_MAX)],
+                "callbacks": [_without(each, "body") for each in self._store.newest(Kind.DELIVERY, SHOWN_MAX)],
+                "faults": self._faults.describe(),
+            }
+        )
+
+    def _wx_login(self, given: Document) -> Document:
+        user = given.get("user", "demo")
+        if not isinstance(user, str) or not 0 < len(user) <= USER_LENGTH_MAX:
+            raise Refused(400, "PARAM_ERROR", f"user is a text of 1 to {USER_LENGTH_MAX} characters")
+        return {"code": self._login.login(user), "openid": self._login.openid(user)}
+
+    def _pay_order(self, given: Document) -> Document:
+        prepay_id = given.get("prepay_id") or given.get("package")
+        if not isinstance(prepay_id, str):
+            raise Refused(400, "PARAM_ERROR", 'give "package" (of the payment parameters) or "prepay_id"')
+        try:
+            return self._pay.pay(prepay_id.removeprefix(PACKAGE_PREFIX), force=given.get("force") is True)
+        except PayRefused as error:
+            raise Refused(409, "NOT_PAYABLE", str(error)) from None
+
+    def _set_faults(self, given: Document) -> Document:
+        if given.pop("clear", None) is True:
+            self._faults.clear()
+        try:
+            self._faults.set(given)
+        except FaultUnknown as error:
+            raise Refused(400, "PARAM_ERROR", str(error)) from None
+        return self._faults.describe()
+
+    def _settle(self, given: Document) -> Document:
+        """Settle by hand what a fault left open: `{"attempt_id" or "out_refund_no": …, "state": …}`."""
+        state, attempt_id, refund_no = given.get("state"), given.get("attempt_id"), given.get("out_refund_no")
+        settled: Document | None
+        if isinstance(attempt_id, str) and state in {"SUCCEEDED", "REFUSED"}:
+            settled = self._issuer.settle(attempt_id, state)
+        elif isinstance(refund_no, str) and state in {"SUCCESS", "ABNORMAL", "CLOSED"}:
+            settled = self._pay.settle_refund(refund_no, state)
+        else:
+            raise Refused(
+                400, "PARAM_ERROR", "attempt_id: SUCCEEDED, REFUSED; out_refund_no: SUCCESS, ABNORMAL, CLOSED"
+            )
+        if settled is None:
+            raise Refused(404, "NOT_FOUND", "there is no such recharge or refund")
+        return settled
+
+    def _repeat_callbacks(self, given: Document) -> Document:
+        """Send every callback about `subject` (out_trade_no, out_refund_no or attempt_id) once more."""
+        subject = given.get("subject")
+        if not isinstance(subject, str):
+            raise Refused(400, "PARAM_ERROR", "subject is an out_trade_no, an out_refund_no or an attempt_id")
+        return {"repeated": self._courier.repeat(subject)}
+
+
+def _json(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        # A page of another origin cannot send this type without being asked for permission, which is never given.
+        if request.headers.get("Content-Type", "").partition(";")[0].strip() != "application/json":
+            return JSONResponse({"code": "NOT_JSON", "message": "send application/json"}, 415)
+        try:
+            return JSONResponse(handler(parse(await request.body())))
+        except Refused as error:
+            return JSONResponse({"code": error.code, "message": error.message}, error.status)
+
+    return endpoint
+
+
+def _without(document: Document, name: str) -> Document:
+    return {key: value for key, value in document.items() if key != name}

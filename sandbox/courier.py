@@ -1,0 +1,105 @@
+"""Callbacks: sent at once, and again with growing pauses until the receiver says that it has them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import httpx
+
+from kernel.clock import utc_now
+from kernel.logs import get_logger
+from kernel.tasks import cancel_and_wait, spawn
+from sandbox.store import Document, Kind, Store
+
+PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+TIMEOUT_S = 5.0
+LOWEST_REDIRECT = 300
+
+Signer = Callable[[bytes], dict[str, str]]
+
+log = get_logger(__name__)
+
+
+class Courier:
+    """Delivers what the third parties have to tell. A delivery is stored first, so that a restart continues it.
+
+    Each try is signed anew (new timestamp, new nonce) over the same body with the same id.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._signers: dict[str, Signer] = {}
+        self._client = httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False)
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    def add_sender(self, sender: str, signer: Signer) -> None:
+        self._signers[sender] = signer
+
+    def start(self, work: Coroutine[Any, Any, object], *, name: str) -> None:
+        """Run work of a third party in the background until the sandbox stops."""
+        task = spawn(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def send(self, *, id: str, sender: str, event: str, subject: str, url: str, body: bytes) -> None:
+        """Store a callback about `subject` (a number that the house gave) and begin to deliver it."""
+        delivery: Document = {
+            "id": id,
+            "sender": sender,
+            "event": event,
+            "subject": subject,
+            "url": url,
+            "body": body.decode(),
+            "tries": [],
+            "delivered_at": None,
+        }
+        self._store.put(Kind.DELIVERY, id, delivery)
+        self.start(self._deliver(id), name=f"callback {event}")
+
+    def resume(self) -> None:
+        """Continue what a stop of the sandbox interrupted."""
+        for delivery in self._store.where(Kind.DELIVERY, "delivered_at", None):
+            if len(delivery["tries"]) <= len(PAUSES_S):
+                self.start(self._deliver(delivery["id"]), name=f"callback {delivery['event']}")
+
+    def repeat(self, subject: str) -> int:
+        """Deliver every callback about the subject once more, as third parties do now and then. Returns how many."""
+        deliveries = self._store.where(Kind.DELIVERY, "subject", subject)
+        for delivery in deliveries:
+            self.start(self._try(delivery["id"]), name=f"callback {delivery['event']} again")
+        return len(deliveries)
+
+    async def stop(self) -> None:
+        await cancel_and_wait(*self._tasks)
+        await self._client.aclose()
+
+    async def _deliver(self, id: str) -> None:
+        for pause_s in (*PAUSES_S, None):
+            if await self._try(id):
+                return
+            if pause_s is not None:
+                await asyncio.sleep(pause_s)
+        log.warning("sandbox.callback_given_up", id=id)
+
+    async def _try(self, id: str) -> bool:
+        delivery = self._store.get(Kind.DELIVERY, id)
+        assert delivery is not None
+        body = delivery["body"].encode()
+        headers = {"Content-Type": "application/json", **self._signers[delivery["sender"]](body)}
+        try:
+            response = await self._client.post(delivery["url"], content=body, headers=headers)
+        except httpx.HTTPError as error:
+            result, delivered = type(error).__name__, False
+        else:
+            result, delivered = str(response.status_code), response.is_success
+        # Another try of the same delivery may have written in the meantime.
+        delivery = self._store.get(Kind.DELIVERY, id) or delivery
+        now = utc_now().isoformat()
+        delivery["tries"].append({"at": now, "result": result})
+        if delivered:
+            delivery["delivered_at"] = delivery["delivered_at"] or now
+        self._store.put(Kind.DELIVERY, id, delivery)
+        log.info("sandbox.callback", event_type=delivery["event"], subject=delivery["subject"], result=result)
+        return delivered

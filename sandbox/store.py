@@ -1,0 +1,72 @@
+"""The sandbox's memory: JSON documents by kind and id in one small SQLite file, so that a restart forgets nothing."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+Document = dict[str, Any]
+
+TABLE = """
+CREATE TABLE IF NOT EXISTS record (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    document TEXT NOT NULL,
+    UNIQUE (kind, id)
+)
+"""
+
+
+class Kind(StrEnum):
+    TRADE = "trade"
+    REFUND = "refund"
+    RECHARGE = "recharge"
+    DELIVERY = "delivery"
+    LOGIN_CODE = "login_code"
+    FAULT = "fault"
+
+
+class Store:
+    """Used from one thread. Each `put` is a transaction of its own."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._connection.execute(TABLE)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def get(self, kind: Kind, id: str) -> Document | None:
+        row = self._connection.execute("SELECT document FROM record WHERE kind = ? AND id = ?", (kind, id)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def put(self, kind: Kind, id: str, document: Document) -> None:
+        self._connection.execute(
+            "INSERT INTO record (kind, id, document) VALUES (?, ?, ?) "
+            "ON CONFLICT (kind, id) DO UPDATE SET document = excluded.document",
+            (kind, id, json.dumps(document, ensure_ascii=False)),
+        )
+
+    def delete(self, kind: Kind, id: str) -> None:
+        self._connection.execute("DELETE FROM record WHERE kind = ? AND id = ?", (kind, id))
+
+    def newest(self, kind: Kind, count_max: int) -> list[Document]:
+        rows = self._connection.execute(
+            "SELECT document FROM record WHERE kind = ? ORDER BY number DESC LIMIT ?", (kind, count_max)
+        )
+        return [json.loads(document) for (document,) in rows]
+
+    def where(self, kind: Kind, name: str, value: str | None) -> list[Document]:
+        """Return the documents of which one field has the value, oldest first."""
+        rows = self._connection.execute(
+            "SELECT document FROM record WHERE kind = ? AND json_extract(document, '$.' || ?) IS ? ORDER BY number",
+            (kind, name, value),
+        )
+        return [json.loads(document) for (document,) in rows]

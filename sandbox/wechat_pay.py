@@ -1,0 +1,369 @@
+"""WeChat Pay API v3 in partner mode, as its documentation describes it, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kernel.clock import SHANGHAI, utc_now
+from kernel.settings import Settings
+from sandbox.answers import Refused, callback_url, keep_silent, member, parse, positive, target_of, text
+from sandbox.courier import Courier
+from sandbox.crypto import (
+    is_current,
+    random_digits,
+    random_text,
+    seal,
+    signature_matches,
+    signature_of,
+    unix_time,
+)
+from sandbox.faults import OK, Faults
+from sandbox.keys import Keys
+from sandbox.store import Document, Kind, Store
+
+SCHEME = "WECHATPAY2-SHA256-RSA2048"
+SENDER = "wechat_pay"
+NUMBER = r"[0-9A-Za-z_\-|*]{6,32}"
+REFUND_NUMBER = r"[0-9A-Za-z_\-|*@]{1,64}"
+REFUND_DELAY_S = 0.15
+STATE_WORDS = {"NOTPAY": "订单未支付", "SUCCESS": "支付成功", "REFUND": "订单发生过退款", "CLOSED": "订单已关闭"}
+
+Handler = Callable[[Request, Document], Awaitable[Document | None]]
+
+
+class PayRefused(ValueError):
+    """The pretend payer cannot pay this order; the message says why."""
+
+
+class WeChatPaySandbox:
+    def __init__(self, *, settings: Settings, keys: Keys, store: Store, faults: Faults, courier: Courier) -> None:
+        self._settings, self._keys, self._store = settings, keys, store
+        self._faults, self._courier = faults, courier
+        courier.add_sender(SENDER, self._signature_headers)
+
+    def routes(self) -> list[Route]:
+        trades = "/v3/pay/partner/transactions"
+        refunds = "/v3/refund/domestic/refunds"
+        return [
+            Route(f"{trades}/jsapi", self._signed(self._prepay), methods=["POST"]),
+            Route(f"{trades}/out-trade-no/{{number}}", self._signed(self._query), methods=["GET"]),
+            Route(f"{trades}/out-trade-no/{{number}}/close", self._signed(self._close), methods=["POST"]),
+            Route(refunds, self._signed(self._refund), methods=["POST"]),
+            Route(f"{refunds}/{{number}}", self._signed(self._query_refund), methods=["GET"]),
+        ]
+
+    def resume(self) -> None:
+        """Finish the refunds that a stop of the sandbox interrupted."""
+        for refund in self._store.where(Kind.REFUND, "status", "PROCESSING"):
+            if refund["settles_as"]:
+                self._courier.start(self._settle_later(refund["out_refund_no"]), name="refund")
+
+    def _signed(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        """Check the signature of each request first, and sign each answer to one whose signature was good."""
+
+        async def endpoint(request: Request) -> Response:
+            body = await request.body()
+            if not self._is_signed(request, body):
+                refusal = {"code": "SIGN_ERROR", "message": "签名错误，请检查后再试"}
+                return Response(json.dumps(refusal, ensure_ascii=False), 401, media_type="application/json")
+            status = 200
+            try:
+                answer = await handler(request, parse(body) if request.method == "POST" else {})
+            except Refused as error:
+                status, answer = error.status, {"code": error.code, "message": error.message}
+            content = b"" if answer is None else json.dumps(answer, ensure_ascii=False).encode()
+            headers = self._signature_headers(content)
+            if answer is None:
+                return Response(status_code=204, headers=headers)
+            return Response(content, status, media_type="application/json", headers=headers)
+
+        return endpoint
+
+    def _is_signed(self, request: Request, body: bytes) -> bool:
+        scheme, _, rest = request.headers.get("Authorization", "").partition(" ")
+        given = dict(re.findall(r'(\w+)="([^"]*)"', rest))
+        if scheme != SCHEME or given.get("mchid") != self._settings.wechat_pay_sp_mchid:
+            return False
+        if given.get("serial_no") != self._keys.merchant_serial or not is_current(given.get("timestamp", "")):
+            return False
+        try:
+            lines = [request.method, target_of(request), given["timestamp"], given["nonce_str"], body.decode()]
+            message = "\n".join(lines) + "\n"
+            return signature_matches(self._keys.merchant_key, message, given["signature"])
+        except (KeyError, UnicodeDecodeError):
+            return False
+
+    def _signature_headers(self, body: bytes) -> dict[str, str]:
+        timestamp, nonce = unix_time(), random_text(32)
+        message = f"{timestamp}\n{nonce}\n{body.decode()}\n"
+        return {
+            "Request-ID": random_text(40),
+            "Wechatpay-Nonce": nonce,
+            "Wechatpay-Serial": self._keys.platform_serial,
+            "Wechatpay-Signature": signature_of(self._keys.platform_key, message),
+            "Wechatpay-Signature-Type": SCHEME,
+            "Wechatpay-Timestamp": timestamp,
+        }
+
+    def _assert_merchant(self, given: Document, *, sp: bool = True) -> None:
+        if sp and given.get("sp_mchid") != self._settings.wechat_pay_sp_mchid:
+            raise Refused(400, "PARAM_ERROR", "sp_mchid 与签名的商户号不一致")
+        if given.get("sub_mchid") != self._settings.wechat_pay_sub_mchid:
+            raise Refused(403, "NO_AUTH", "特约商户未授权")
+
+    def _fail_if_asked(self, subject: str) -> None:
+        if self._faults.take(subject, among=frozenset({"error_500"})) != OK:
+            raise Refused(500, "SYSTEM_ERROR", "系统异常，请稍后重试")
+
+    async def _prepay(self, request: Request, given: Document) -> Document:
+        self._fail_if_asked("payment")
+        self._assert_merchant(given)
+        if given.get("sp_appid") != self._settings.wechat_pay_sp_appid:
+            raise Refused(400, "APPID_MCHID_NOT_MATCH", "appid 和 mch_id 不匹配")
+        number = text(given, "out_trade_no", NUMBER)
+        wanted: Document = {
+            "description": text(given, "description", r"(?s).{1,127}"),
+            "time_expire": self._time(given, "time_expire"),
+            "notify_url": callback_url(given),
+            "total": positive(member(given, "amount"), "total"),
+            "currency": text(member(given, "amount"), "currency", "CNY"),
+            "openid": text(member(given, "payer"), "sp_openid", r".{1,128}"),
+        }
+        trade = self._store.get(Kind.TRADE, number)
+        if trade is None:
+            now = utc_now().astimezone(SHANGHAI)
+            trade = {
+                **wanted,
+                "out_trade_no": number,
+                "prepay_id": f"wx{now:%Y%m%d%H%M%S}{secrets.token_hex(10)}",
+                "state": "NOTPAY",
+                "transaction_id": None,
+                "success_time": None,
+                "created_at": now.isoformat(timespec="seconds"),
+            }
+            self._store.put(Kind.TRADE, number, trade)
+        elif any(trade[name] != value for name, value in wanted.items()):
+            raise Refused(403, "OUT_TRADE_NO_USED", "商户订单号重复")
+        elif trade["state"] == "CLOSED":
+            raise Refused(400, "ORDER_CLOSED", "订单已关闭")
+        elif trade["state"] != "NOTPAY":
+            raise Refused(400, "ORDERPAID", "该订单已支付")
+        if self._faults.take("payment", among=frozenset({"timeout"})) != OK:
+            await keep_silent(request)
+        return {"prepay_id": trade["prepay_id"]}
+
+    async def _query(self, request: Request, _given: Document) -> Document:
+        self._fail_if_asked("payment")
+        self._assert_merchant(dict(request.query_params))
+        return self._describe(self._trade(request.path_params["number"]))
+
+    async def _close(self, request: Request, given: Document) -> None:
+        self._fail_if_asked("payment")
+        self._assert_merchant(given)
+        trade = self._trade(request.path_params["number"])
+        if trade["state"] == "CLOSED":
+            raise Refused(400, "ORDER_CLOSED", "订单已关闭")
+        if trade["state"] != "NOTPAY":
+            raise Refused(400, "ORDERPAID", "该订单已支付")
+        self._store.put(Kind.TRADE, trade["out_trade_no"], {**trade, "state": "CLOSED"})
+
+    async def _refund(self, _request: Request, given: Document) -> Document:
+        self._fail_if_asked("refund")
+        self._assert_merchant(given, sp=False)
+        number, amount = text(given, "out_refund_no", REFUND_NUMBER), member(given, "amount")
+        wanted: Document = {
+            "out_trade_no": text(given, "out_trade_no", NUMBER),
+            "refund": positive(amount, "refund"),
+            "total": positive(amount, "total"),
+            "currency": text(amount, "currency", "CNY"),
+        }
+        refund = self._store.get(Kind.REFUND, number)
+        if refund is not None:
+            if any(refund[name] != value for name, value in wanted.items()):
+                raise Refused(400, "INVALID_REQUEST", "订单金额或退款金额与之前请求不一致，请核实后再试")
+            return self._describe_refund(refund)
+        trade = self._store.get(Kind.TRADE, wanted["out_trade_no"])
+        if trade is None:
+            raise Refused(404, "RESOURCE_NOT_EXISTS", "订单不存在")
+        if trade["state"] not in {"SUCCESS", "REFUND"}:
+            raise Refused(400, "INVALID_REQUEST", "订单未支付")
+        if wanted["total"] != trade["total"]:
+            raise Refused(400, "INVALID_REQUEST", "订单金额不一致")
+        refunded = sum(
+            other["refund"] for other in self._store.where(Kind.REFUND, "out_trade_no", trade["out_trade_no"])
+        )
+        if refunded + wanted["refund"] > trade["total"]:
+            raise Refused(403, "NOT_ENOUGH", "申请退款金额大于订单可退金额")
+        mode = self._faults.take("refund", among=frozenset({"processing", "abnormal"}))
+        refund = {
+            **wanted,
+            "out_refund_no": number,
+            "refund_id": f"503{random_digits(26)}",
+            "transaction_id": trade["transaction_id"],
+            "notify_url": callback_url(given),
+            "status": "PROCESSING",
+            "settles_as": {"processing": None, "abnormal": "ABNORMAL"}.get(mode, "SUCCESS"),
+            "create_time": utc_now().astimezone(SHANGHAI).isoformat(timespec="seconds"),
+            "success_time": None,
+        }
+        self._store.put(Kind.REFUND, number, refund)
+        self._store.put(Kind.TRADE, trade["out_trade_no"], {**trade, "state": "REFUND"})
+        if refund["settles_as"]:
+            self._courier.start(self._settle_later(number), name="refund")
+        return self._describe_refund(refund)
+
+    async def _query_refund(self, request: Request, _given: Document) -> Document:
+        self._fail_if_asked("refund")
+        self._assert_merchant(dict(request.query_params), sp=False)
+        refund = self._store.get(Kind.REFUND, request.path_params["number"])
+        if refund is None:
+            raise Refused(404, "RESOURCE_NOT_EXISTS", "退款单不存在")
+        return self._describe_refund(refund)
+
+    def pay(self, prepay_id: str, *, force: bool = False) -> Document:
+        """Pay as the user would in WeChat. `force` pays a closed or expired order too, as a late success would."""
+        found = self._store.where(Kind.TRADE, "prepay_id", prepay_id)
+        if not found:
+            raise PayRefused("there is no such prepay_id")
+        trade = found[0]
+        if trade["state"] in {"SUCCESS", "REFUND"}:
+            raise PayRefused("the order is paid")
+        if not force and trade["state"] == "CLOSED":
+            raise PayRefused("the order is closed")
+        if not force and datetime.fromisoformat(trade["time_expire"]) <= utc_now():
+            raise PayRefused("the order has expired")
+        now = utc_now().astimezone(SHANGHAI)
+        trade["state"] = "SUCCESS"
+        trade["transaction_id"] = f"4200{now:%Y%m%d%H%M%S}{random_digits(10)}"
+        trade["success_time"] = now.isoformat(timespec="seconds")
+        self._store.put(Kind.TRADE, trade["out_trade_no"], trade)
+        if self._faults.take("payment", among=frozenset({"no_callback"})) == OK:
+            self._notify("TRANSACTION.SUCCESS", "transaction", "支付成功", trade, self._describe(trade))
+        return self._describe(trade)
+
+    async def _settle_later(self, number: str) -> None:
+        await asyncio.sleep(REFUND_DELAY_S)
+        refund = self._store.get(Kind.REFUND, number)
+        assert refund is not None
+        self.settle_refund(number, refund["settles_as"])
+
+    def settle_refund(self, number: str, status: str) -> Document | None:
+        """Bring a refund to SUCCESS, ABNORMAL or CLOSED and say so. Returns nothing for an unknown refund."""
+        refund = self._store.get(Kind.REFUND, number)
+        if refund is None:
+            return None
+        refund["status"] = status
+        if status == "SUCCESS":
+            refund["success_time"] = utc_now().astimezone(SHANGHAI).isoformat(timespec="seconds")
+        self._store.put(Kind.REFUND, number, refund)
+        document = {
+            "sp_mchid": self._settings.wechat_pay_sp_mchid,
+            "sub_mchid": self._settings.wechat_pay_sub_mchid,
+            **{name: refund[name] for name in ("transaction_id", "out_trade_no", "refund_id", "out_refund_no")},
+            "refund_status": status,
+            "user_received_account": "支付用户零钱",
+            "amount": self._refund_amount(refund),
+        }
+        if refund["success_time"]:
+            document["success_time"] = refund["success_time"]
+        self._notify(f"REFUND.{status}", "refund", "退款结果", refund, document)
+        return self._describe_refund(refund)
+
+    def _notify(self, event: str, kind: str, summary: str, subject: Document, document: Document) -> None:
+        now = utc_now().astimezone(SHANGHAI)
+        nonce = random_text(12)
+        plaintext = json.dumps(document, ensure_ascii=False).encode()
+        envelope = {
+            "id": f"EV-{now:%Y%m%d%H%M%S}{random_digits(12)}",
+            "create_time": now.isoformat(timespec="seconds"),
+            "resource_type": "encrypt-resource",
+            "event_type": event,
+            "summary": summary,
+            "resource": {
+                "original_type": kind,
+                "algorithm": "AEAD_AES_256_GCM",
+                "ciphertext": seal(self._keys.api_v3_key, plaintext, nonce=nonce.encode(), associated_data=kind),
+                "associated_data": kind,
+                "nonce": nonce,
+            },
+        }
+        self._courier.send(
+            id=str(envelope["id"]),
+            sender=SENDER,
+            event=event,
+            subject=subject["out_refund_no" if kind == "refund" else "out_trade_no"],
+            url=subject["notify_url"],
+            body=json.dumps(envelope, ensure_ascii=False).encode(),
+        )
+
+    def _trade(self, number: str) -> Document:
+        trade = self._store.get(Kind.TRADE, number)
+        if trade is None:
+            raise Refused(404, "ORDER_NOT_EXIST", "订单不存在")
+        return trade
+
+    def _describe(self, trade: Document) -> Document:
+        document: Document = {
+            "sp_appid": self._settings.wechat_pay_sp_appid,
+            "sp_mchid": self._settings.wechat_pay_sp_mchid,
+            "sub_mchid": self._settings.wechat_pay_sub_mchid,
+            "out_trade_no": trade["out_trade_no"],
+            "trade_state": trade["state"],
+            "trade_state_desc": STATE_WORDS[trade["state"]],
+            "attach": "",
+            "payer": {"sp_openid": trade["openid"]},
+            "amount": {"total": trade["total"], "currency": trade["currency"]},
+        }
+        if trade["transaction_id"]:
+            document |= {
+                "transaction_id": trade["transaction_id"],
+                "trade_type": "JSAPI",
+                "bank_type": "OTHERS",
+                "success_time": trade["success_time"],
+            }
+            document["amount"] |= {"payer_total": trade["total"], "payer_currency": trade["currency"]}
+        return document
+
+    def _refund_amount(self, refund: Document) -> Document:
+        return {
+            "total": refund["total"],
+            "refund": refund["refund"],
+            "payer_total": refund["total"],
+            "payer_refund": refund["refund"],
+        }
+
+    def _describe_refund(self, refund: Document) -> Document:
+        names = ("refund_id", "out_refund_no", "transaction_id", "out_trade_no", "status", "create_time")
+        document: Document = {
+            **{name: refund[name] for name in names},
+            "channel": "ORIGINAL",
+            "user_received_account": "支付用户零钱",
+            "funds_account": "AVAILABLE",
+            "amount": {
+                **self._refund_amount(refund),
+                "settlement_refund": refund["refund"],
+                "settlement_total": refund["total"],
+                "discount_refund": 0,
+                "currency": refund["currency"],
+            },
+        }
+        if refund["success_time"]:
+            document["success_time"] = refund["success_time"]
+        return document
+
+    def _time(self, document: Document, name: str) -> str:
+        value = text(document, name, r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\+\d\d:\d\d|Z)")
+        try:
+            datetime.fromisoformat(value)
+        except ValueError:
+            raise Refused(400, "PARAM_ERROR", f"{name} 不是 RFC 3339 时间") from None
+        return value

@@ -1,0 +1,98 @@
+"""How settings become third parties."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from domain.orders.ports import ThirdParties
+from gateways.assembly import ThirdPartySettingsWrong, open_client_of, third_parties
+from kernel.settings import Environment, Settings
+from tests.gateways.stand_ins import Signer
+from tests.sandbox_fixtures import Sandbox
+
+SETTINGS = {
+    "YOUKA_WECHAT_PAY_CERTIFICATE_SERIAL",
+    "YOUKA_WECHAT_PAY_PRIVATE_KEY_PATH",
+    "YOUKA_WECHAT_PAY_PLATFORM_SERIAL",
+    "YOUKA_WECHAT_PAY_PLATFORM_KEY_PATH",
+    "YOUKA_WECHAT_PAY_API_V3_KEY",
+    "YOUKA_WECHAT_OPEN_APP_SECRET",
+    "YOUKA_ISSUER_PRIVATE_KEY_PATH",
+    "YOUKA_ISSUER_PUBLIC_KEY_PATH",
+    "YOUKA_ISSUER_SECRET",
+}
+
+
+async def opened(settings: Settings) -> ThirdParties:
+    async with third_parties(settings) as parties:
+        return parties
+
+
+def named(problems: list[str]) -> set[str]:
+    return {problem.split(" ")[0] for problem in problems}
+
+
+async def test_in_development_the_sandbox_stands_in(sandbox: Sandbox) -> None:
+    parties = await opened(sandbox.settings())
+    assert (parties.channel.name, parties.issuer.name) == ("wechat_pay", "card_issuer")
+    assert (parties.channel.app_id, parties.channel.mchid, parties.channel.sub_mchid) == (
+        "wx8f3a0c5e7d9b1240",
+        "1900000109",
+        "1900000209",
+    )
+
+
+async def test_in_production_every_missing_setting_is_named(sandbox: Sandbox) -> None:
+    """The sandbox's keys are there and are not touched."""
+    with pytest.raises(ThirdPartySettingsWrong) as wrong:
+        await opened(sandbox.settings(environment=Environment.PRODUCTION))
+    assert named(wrong.value.problems) == SETTINGS | {"YOUKA_ISSUER_URL"}
+    assert "YOUKA_WECHAT_PAY_API_V3_KEY is not set" in str(wrong.value)
+
+
+async def test_without_a_sandbox_the_error_says_what_to_start(tmp_path: Path) -> None:
+    with pytest.raises(ThirdPartySettingsWrong, match="start the sandbox first") as wrong:
+        await opened(Settings(data_dir=tmp_path))
+    assert named(wrong.value.problems) == SETTINGS
+
+
+async def test_production_with_everything_set(tmp_path: Path, platform: Signer) -> None:
+    private, public = tmp_path / "private.pem", tmp_path / "public.pem"
+    private.write_bytes(platform.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(platform.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    values: dict[str, Any] = {
+        "environment": Environment.PRODUCTION,
+        "issuer_url": "https://issuer.example",
+        "wechat_pay_certificate_serial": "1",
+        "wechat_pay_private_key_path": private,
+        "wechat_pay_platform_serial": "2",
+        "wechat_pay_platform_key_path": public,
+        "wechat_pay_api_v3_key": "k" * 32,
+        "wechat_open_app_secret": "s",
+        "issuer_private_key_path": private,
+        "issuer_public_key_path": public,
+        "issuer_secret": "k" * 32,
+    }
+    assert (await opened(Settings(**values))).channel.name == "wechat_pay"
+    for name, value, problem in (
+        ("wechat_pay_api_v3_key", "short-secret", "not 32 bytes long"),
+        ("issuer_secret", "", "is not set"),
+        ("issuer_public_key_path", tmp_path / "absent.pem", "cannot be read"),
+        ("wechat_pay_platform_key_path", private, "neither a PEM public key nor a PEM certificate"),
+        ("wechat_pay_private_key_path", public, "not an unencrypted PEM private key"),
+    ):
+        with pytest.raises(ThirdPartySettingsWrong, match=problem) as wrong:
+            await opened(Settings(**{**values, name: value}))
+        assert named(wrong.value.problems) == {f"YOUKA_{name.upper()}"}
+        assert "short-secret" not in str(wrong.value)
+
+
+async def test_the_machines_proxies_are_not_asked(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    async with open_client_of(sandbox.url, sandbox.settings()) as client:
+        assert (await client.get("/healthz")).json() == {"status": "ok"}

@@ -1,0 +1,66 @@
+"""The sandbox's keys: private, made once, all or nothing."""
+
+from __future__ import annotations
+
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from sandbox import keys as sandbox_keys
+from sandbox.keys import load_or_create
+from tests.sandbox_fixtures import Sandbox
+
+FILES = {
+    "wechat_pay_certificate_serial",
+    "wechat_pay_private_key.pem",
+    "wechat_pay_platform_serial",
+    "wechat_pay_platform_key.pem",
+    "wechat_pay_api_v3_key",
+    "wechat_open_app_secret",
+    "issuer_private_key.pem",
+    "issuer_public_key.pem",
+    "issuer_secret",
+    "own_platform_key.pem",
+    "own_issuer_key.pem",
+}
+
+
+def test_nobody_else_may_read_them(sandbox: Sandbox) -> None:
+    assert {path.name for path in sandbox.keys.iterdir()} == FILES
+    assert stat.S_IMODE(sandbox.keys.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in sandbox.keys.iterdir()} == {0o600}
+
+
+def test_the_house_gets_no_private_key_of_a_third_party(sandbox: Sandbox) -> None:
+    for name in ("wechat_pay_platform_key.pem", "issuer_public_key.pem"):
+        assert (sandbox.keys / name).read_text().startswith("-----BEGIN PUBLIC KEY-----")
+
+
+def test_they_are_made_once(tmp_path: Path) -> None:
+    folder = tmp_path / "sandbox" / "keys"
+    first, second = load_or_create(folder), load_or_create(folder)
+    assert first.api_v3_key == second.api_v3_key
+    assert first.platform_key.private_numbers() == second.platform_key.private_numbers()
+
+
+def test_of_several_that_start_at_once_one_wins(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(load_or_create, [tmp_path / "keys"] * 4))
+    assert len({keys.api_v3_key for keys in found}) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["keys"]
+
+
+def test_an_interrupted_start_leaves_nothing_half_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox_keys, "_new_files", lambda: {"one": b"1", "folder/that/is/not/there": b"2"})
+    with pytest.raises(OSError, match="No such file"):
+        load_or_create(tmp_path / "keys")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_secrets_do_not_show(tmp_path: Path) -> None:
+    keys = load_or_create(tmp_path / "keys")
+    shown = repr(keys)
+    for secret in (keys.api_v3_key.decode(), keys.issuer_secret.decode(), keys.app_secret):
+        assert secret not in shown
