@@ -1,0 +1,55 @@
+"""`python -m jobs` is the worker; its commands import data."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+
+from gateways.assembly import ThirdPartySettingsWrong, third_parties
+from jobs import imports
+from jobs.assembly import publishing_to_redis, working
+from kernel import keys
+from kernel.logs import configure_logging, get_logger
+from kernel.settings import get_settings
+from models.database import connected
+
+log = get_logger(__name__)
+
+
+async def work() -> int:
+    """Run due work until a signal comes; what runs then gets a few seconds to end."""
+    settings = get_settings()
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with (
+        connected(settings.database),
+        third_parties(settings) as parties,
+        publishing_to_redis(settings),
+        working(settings, parties, keys.sealer(settings)),
+    ):
+        log.info("worker.started")
+        await stopping.wait()
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m jobs", description="The worker (without a command) and imports.")
+    commands = parser.add_subparsers(metavar="COMMAND")
+    imports.add_commands(commands)
+    arguments = parser.parse_args()
+    settings = get_settings()
+    configure_logging(log_format=settings.log_format, level=settings.log_level)
+    if hasattr(arguments, "run"):
+        return int(arguments.run(arguments))
+    try:
+        return asyncio.run(work())
+    except (ThirdPartySettingsWrong, keys.KeyMissing) as error:
+        print(f"youka: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

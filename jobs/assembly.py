@@ -1,0 +1,54 @@
+"""What runs in the background of a process: the worker, and the relay where this process is the one to publish."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from domain.orders.ports import ThirdParties
+from jobs.handlers import Handlers
+from jobs.relay import Publisher, Relay
+from jobs.wakes import RedisPublisher, forwarding_wakes, listen_for_wakes
+from jobs.worker import Worker
+from kernel.sealing import Sealer
+from kernel.settings import Settings
+from kernel.tasks import cancel_and_wait, spawn
+
+
+@asynccontextmanager
+async def relaying(publisher: Publisher, settings: Settings) -> AsyncIterator[None]:
+    """Publish committed events for as long as the context lasts, and what is left of them at its end."""
+    relay = Relay(publisher, settings)
+    await relay.start()
+    try:
+        yield
+    finally:
+        await relay.stop()
+
+
+@asynccontextmanager
+async def working(settings: Settings, third_parties: ThirdParties, sealer: Sealer) -> AsyncIterator[Worker]:
+    """Run due work for as long as the context lasts; commits of other processes are heard of through Redis."""
+    handlers = Handlers(settings=settings, third_parties=third_parties, sealer=sealer)
+    worker = Worker(handlers.by_kind(), settings)
+    worker.start()
+    listening = [spawn(listen_for_wakes(settings.redis_url, worker.poke), name="wakes")] if settings.redis_url else []
+    try:
+        yield worker
+    finally:
+        await cancel_and_wait(*listening)
+        await worker.stop()
+
+
+@asynccontextmanager
+async def publishing_to_redis(settings: Settings) -> AsyncIterator[None]:
+    """Relay from a process without a hub. Without Redis nobody could hear it, so the server polls the table then."""
+    if not settings.redis_url:
+        yield
+        return
+    publisher = RedisPublisher(settings.redis_url)
+    try:
+        async with relaying(publisher, settings), forwarding_wakes(settings.redis_url):
+            yield
+    finally:
+        await publisher.close()

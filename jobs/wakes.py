@@ -1,0 +1,103 @@
+"""Waking relays of other processes: a message without content on one channel of Redis.
+
+A process that commits events and runs no relay (a command, a worker without one) forwards its commits here. Losing a
+wake costs one poll interval, so nothing is retried for its sake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from domain.events import signals
+from kernel.backoff import Backoff
+from kernel.logs import get_logger
+from kernel.tasks import spawn
+
+log = get_logger(__name__)
+
+WAKE_CHANNEL = "youka:wake"
+REDIS_TIMEOUT_S = 5.0
+HEARTBEAT_INTERVAL_S = 15
+
+
+class RedisPublisher:
+    """Publishes straight to Redis, for relays of processes that have no hub of their own."""
+
+    def __init__(self, url: str) -> None:
+        self._client = connect(url)
+
+    async def publish(self, channel: str, message: Any) -> None:
+        await self._client.publish(channel, message)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+def connect(url: str) -> Redis:
+    """Return a client that fails within REDIS_TIMEOUT_S and tries once more, as a connection may have grown stale."""
+    return Redis.from_url(
+        url,
+        protocol=2,
+        socket_timeout=REDIS_TIMEOUT_S,
+        socket_connect_timeout=REDIS_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 1),
+        health_check_interval=HEARTBEAT_INTERVAL_S,
+    )
+
+
+async def listen_for_wakes(url: str, wake: Callable[[], None]) -> None:
+    """Call `wake` for each wake message, and after each reconnect; ends only when it is cancelled."""
+    backoff = Backoff()
+    while True:
+        try:
+            async with connect(url) as client, client.pubsub() as subscription:
+                await subscription.subscribe(WAKE_CHANNEL)
+                while True:
+                    message = await subscription.get_message(timeout=HEARTBEAT_INTERVAL_S)
+                    backoff.reset()
+                    if message:
+                        wake()
+        except Exception as error:
+            log.warning("wakes.lost", error=type(error).__name__)
+            await asyncio.sleep(backoff.next_delay_s())
+
+
+@asynccontextmanager
+async def forwarding_wakes(url: str) -> AsyncIterator[None]:
+    """Wake the relays of other processes after each commit of this one. Without Redis their polling has to do."""
+    if not url:
+        yield
+        return
+    publisher = RedisPublisher(url)
+    leaving = asyncio.Event()
+    with signals.listening() as committed:
+        forwarding = spawn(_forward(publisher, committed, leaving), name="wakes")
+        try:
+            yield
+        finally:
+            # Not cancelled: the last commit of a command is the one whose wake would be cut off.
+            leaving.set()
+            committed.set()
+            await forwarding
+            await publisher.close()
+
+
+async def _forward(publisher: RedisPublisher, committed: asyncio.Event, leaving: asyncio.Event) -> None:
+    while not leaving.is_set():
+        await committed.wait()
+        committed.clear()
+        await _wake(publisher)
+
+
+async def _wake(publisher: RedisPublisher) -> None:
+    try:
+        await publisher.publish(WAKE_CHANNEL, "")
+    except Exception as error:
+        log.warning("wakes.not_sent", error=type(error).__name__)
