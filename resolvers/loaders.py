@@ -1,0 +1,57 @@
+"""Relations between types, loaded in one statement for everything that one moment asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from strawberry.dataloader import DataLoader
+
+from domain.cards import queries as cards
+from domain.identity.viewer import Viewer
+from domain.ledger import queries as ledger
+from domain.orders import queries as orders
+from domain.pricing import queries as pricing
+from domain.pricing.queries import HistoryPage, ZonePrice
+from domain.stations import queries as stations
+from kernel.clock import utc_now
+from kernel.states import OrderState
+from models.cards import FuelCard
+from models.orders import RechargeOrder
+from schema.types.context import Loaders
+from schema.types.relay import Page
+
+
+def build(clock: Callable[[], datetime] = utc_now) -> Loaders:
+    """Return loaders that batch but never cache: connections live for hours, answers do not."""
+
+    async def current_prices(zone_ids: Sequence[UUID]) -> list[list[ZonePrice]]:
+        found = await pricing.current(zone_ids=zone_ids, now=clock())
+        return [found.get(zone_id, []) for zone_id in zone_ids]
+
+    async def price_history(pages: Sequence[HistoryPage]) -> list[list[ZonePrice]]:
+        return await pricing.histories(pages, now=clock())
+
+    return Loaders(
+        cards=DataLoader(load_fn=cards.by_ids, cache=False),
+        cards_of_viewer=DataLoader(load_fn=_cards_of_viewer, cache=False),
+        orders_of_viewer=DataLoader(load_fn=_orders_of_viewer, cache=False),
+        wallets=DataLoader(load_fn=ledger.wallet_balances, cache=False),
+        stations=DataLoader(load_fn=stations.by_ids, cache=False),
+        zones=DataLoader(load_fn=pricing.zones_by_ids, cache=False),
+        prices=DataLoader(load_fn=pricing.prices_by_ids, cache=False),
+        current_prices=DataLoader(load_fn=current_prices, cache=False),
+        price_history=DataLoader(load_fn=price_history, cache=False),
+    )
+
+
+async def _cards_of_viewer(keys: list[tuple[Viewer, Page]]) -> list[list[FuelCard]]:
+    return [await cards.of_viewer(viewer=viewer, first=page.limit, after=page.after_id) for viewer, page in keys]
+
+
+async def _orders_of_viewer(keys: list[tuple[Viewer, Page, OrderState | None]]) -> list[list[RechargeOrder]]:
+    return [
+        await orders.of_viewer(viewer=viewer, state=state, first=page.limit, after=page.after_id)
+        for viewer, page, state in keys
+    ]

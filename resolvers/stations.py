@@ -1,0 +1,112 @@
+"""Filling stations."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+import strawberry
+
+from domain.stations import queries
+from domain.stations.geo import Location
+from resolvers.refusals import refusals
+from schema.types.context import Info
+from schema.types.enums import Product, StationSort
+from schema.types.prices import After, First
+from schema.types.relay import key_of, page_size
+from schema.types.stations import (
+    LocationInput,
+    Station,
+    StationConnection,
+    StationEdge,
+    cheapest_after,
+    cheapest_edge,
+    listed_after,
+    listed_edge,
+    nearest_after,
+    nearest_edge,
+)
+
+RADIUS_DEFAULT_M = 5_000
+
+
+async def station(
+    info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The station's id.")]
+) -> Station | None:
+    key = key_of(id, "Station")
+    return await station_by_key(info, key) if key else None
+
+
+async def station_by_key(info: Info, key: UUID) -> Station | None:
+    row = await info.context.loaders.stations.load(key)
+    return Station.of(row) if row else None
+
+
+async def stations(
+    info: Info,
+    near: Annotated[
+        LocationInput | None,
+        strawberry.argument(description="Search around this place; without it every station is listed."),
+    ] = None,
+    radius: Annotated[
+        int, strawberry.argument(description="How far from `near` to search, in metres, up to 50 km.")
+    ] = RADIUS_DEFAULT_M,
+    product: Annotated[
+        Product | None, strawberry.argument(description="Only stations that have a price of it (or, to sort by).")
+    ] = None,
+    sort: Annotated[
+        StationSort, strawberry.argument(description="PRICE needs `near` and `product`.")
+    ] = StationSort.DISTANCE,
+    first: First = 20,
+    after: After = None,
+) -> StationConnection:
+    limit = page_size(first, maximum=info.context.services.settings.page_size_max) + 1
+    with refusals(info):
+        if near is None:
+            edges = await _listed(info, product, sort, after, limit)
+        elif sort is StationSort.PRICE:
+            edges = await _cheapest(info, near, radius, product, after, limit)
+        else:
+            edges = await _nearest(info, near, radius, product, after, limit)
+    return StationConnection.of(edges, first=first, after=after)
+
+
+async def _listed(
+    info: Info, product: Product | None, sort: StationSort, after: str | None, limit: int
+) -> list[StationEdge]:
+    rows = await queries.listed(
+        product=product, sort=sort, after=listed_after(after), limit=limit, now=info.context.now
+    )
+    return [listed_edge(row) for row in rows]
+
+
+async def _nearest(
+    info: Info, near: LocationInput, radius_m: int, product: Product | None, after: str | None, limit: int
+) -> list[StationEdge]:
+    rows = await queries.nearest(
+        index=info.context.services.stations,
+        near=Location(near.latitude, near.longitude),
+        radius_m=radius_m,
+        radius_max_m=info.context.services.settings.search_radius_max_m,
+        product=product,
+        after=nearest_after(after),
+        limit=limit,
+        now=info.context.now,
+    )
+    return [nearest_edge(row) for row in rows]
+
+
+async def _cheapest(
+    info: Info, near: LocationInput, radius_m: int, product: Product | None, after: str | None, limit: int
+) -> list[StationEdge]:
+    rows = await queries.cheapest(
+        index=info.context.services.stations,
+        near=Location(near.latitude, near.longitude),
+        radius_m=radius_m,
+        radius_max_m=info.context.services.settings.search_radius_max_m,
+        product=product,
+        after=cheapest_after(after),
+        limit=limit,
+        now=info.context.now,
+    )
+    return [cheapest_edge(row) for row in rows]

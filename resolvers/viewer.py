@@ -1,0 +1,12 @@
+"""The viewer."""
+
+from __future__ import annotations
+
+from domain.identity import queries
+from schema.types.context import Info
+from schema.types.viewer import Viewer
+
+
+async def viewer(info: Info) -> Viewer | None:
+    row = await queries.profile(viewer=info.context.viewer) if info.context.viewer else None
+    return Viewer.of(row) if row else None

@@ -1,0 +1,85 @@
+"""What every resolver is given: who asks, when, in which language, and the ways to data and third parties."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from graphql import GraphQLError
+from strawberry.dataloader import DataLoader
+from strawberry.types import Info as StrawberryInfo
+
+from domain.events.ports import EventSource
+from domain.identity.tokens import TokenAuthority
+from domain.identity.viewer import Viewer
+from domain.orders.ports import ThirdParties
+from domain.pricing.queries import HistoryPage, ZonePrice
+from domain.stations.index import StationIndex
+from kernel.clock import utc_now
+from kernel.errors import DEFAULT_LOCALE, Locale
+from kernel.money import Money
+from kernel.sealing import Sealer
+from kernel.settings import Settings
+from models.cards import FuelCard
+from models.orders import RechargeOrder
+from models.pricing import PriceZone
+from models.stations import Station
+from schema.types.enums import OrderState
+from schema.types.relay import Page
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What lives as long as the process."""
+
+    settings: Settings
+    third_parties: ThirdParties
+    sealer: Sealer
+    tokens: TokenAuthority
+    events: EventSource
+    stations: StationIndex
+
+
+@dataclass(slots=True)
+class Loaders:
+    """Relations by key. They join the loads of one moment and keep nothing, so no answer is older than its question."""
+
+    cards: DataLoader[UUID, FuelCard]
+    cards_of_viewer: DataLoader[tuple[Viewer, Page], list[FuelCard]]
+    orders_of_viewer: DataLoader[tuple[Viewer, Page, OrderState | None], list[RechargeOrder]]
+    wallets: DataLoader[UUID, Money]
+    stations: DataLoader[UUID, Station | None]
+    zones: DataLoader[UUID, PriceZone | None]
+    prices: DataLoader[UUID, ZonePrice | None]
+    current_prices: DataLoader[UUID, list[ZonePrice]]
+    price_history: DataLoader[HistoryPage, list[ZonePrice]]
+
+
+@dataclass(slots=True)
+class Context:
+    """One HTTP request, or one WebSocket connection."""
+
+    services: Services
+    loaders: Loaders
+    viewer: Viewer | None = None
+    locale: Locale = DEFAULT_LOCALE
+    request_id: str = ""
+    clock: Callable[[], datetime] = utc_now
+    connection_params: dict[str, Any] | None = None
+
+    @property
+    def now(self) -> datetime:
+        return self.clock()
+
+    @property
+    def signed_in(self) -> Viewer:
+        """Return the viewer. Raises a GraphQLError with the code UNAUTHENTICATED where nobody is signed in."""
+        if self.viewer is None:
+            raise GraphQLError("Sign in first.", extensions={"code": "UNAUTHENTICATED"})
+        return self.viewer
+
+
+Info: TypeAlias = StrawberryInfo[Context, None]

@@ -1,0 +1,115 @@
+"""Errors that the user can act on, as members of payload unions, mapped from the domain's exceptions in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import strawberry
+
+from domain.cards.operations import TooManyCards
+from domain.cards.rules import CardNumberInvalid
+from domain.orders.idempotency import IdempotencyConflict, IdempotencyKeyInvalid
+from domain.orders.operations import CardNotFound, OrderNotCancellable, PaymentStateUnknown
+from domain.orders.paying import OrderNotPayable, PaymentDeadlinePassed, PaymentRefused, PaymentUnavailable
+from domain.orders.queries import OrderNotFound
+from domain.payments.operations import TooManyPaymentAttempts
+from domain.risk import rules as risk
+from kernel.errors import Locale, YoukaError
+from schema.types.money import Money
+
+
+@strawberry.interface(description="A refusal that the user can act on.")
+class UserError:
+    code: str = strawberry.field(description="Stable and machine-readable, such as `AMOUNT_TOO_LARGE`.")
+    message: str = strawberry.field(description="For the user, in the language of the request (zh-CN or en).")
+
+
+@strawberry.type(description="The card number has the wrong digits for either brand.")
+class InvalidCardNumber(UserError):
+    pass
+
+
+@strawberry.type(description="A limit of the service was reached.")
+class LimitReached(UserError):
+    maximum: int = strawberry.field(description="The limit.")
+
+
+@strawberry.type(description="The amount cannot be recharged.")
+class InvalidAmount(UserError):
+    minimum: Money | None = strawberry.field(description="The least that can be recharged, where that is the reason.")
+    maximum: Money | None = strawberry.field(description="The most that can be recharged, where that is the reason.")
+
+
+@strawberry.type(description="There is no such object among the viewer's own.")
+class NotFound(UserError):
+    pass
+
+
+@strawberry.type(description="The idempotency key is malformed, or was used with another input.")
+class IdempotencyError(UserError):
+    pass
+
+
+@strawberry.type(description="The order does not allow this in its state.")
+class OrderStateError(UserError):
+    pass
+
+
+@strawberry.type(description="The payment channel could not do it now; the same request may be repeated.")
+class ChannelError(UserError):
+    retryable: bool = strawberry.field(description="Whether repeating the same request can help.")
+
+
+def _money(value: Any) -> Money | None:
+    return Money.of(value) if value is not None else None
+
+
+def _amount(error: YoukaError, **common: str) -> UserError:
+    return InvalidAmount(
+        minimum=_money(error.values.get("minimum")), maximum=_money(error.values.get("maximum")), **common
+    )
+
+
+def _limit(error: YoukaError, **common: str) -> UserError:
+    return LimitReached(maximum=error.values.get("maximum", error.values.get("count", 0)), **common)
+
+
+def _channel(error: YoukaError, **common: str) -> UserError:
+    return ChannelError(retryable=not isinstance(error, PaymentRefused), **common)
+
+
+def _plain(kind: type[UserError]) -> Callable[..., UserError]:
+    def build(_error: YoukaError, **common: str) -> UserError:
+        return kind(**common)
+
+    return build
+
+
+ERRORS: dict[type[YoukaError], Callable[..., UserError]] = {
+    CardNumberInvalid: _plain(InvalidCardNumber),
+    TooManyCards: _limit,
+    risk.AmountNotPositive: _amount,
+    risk.AmountFractionOfFen: _amount,
+    risk.AmountTooSmall: _amount,
+    risk.AmountTooLarge: _amount,
+    risk.DailyLimitExceeded: _amount,
+    risk.TooManyUnpaidOrders: _limit,
+    CardNotFound: _plain(NotFound),
+    OrderNotFound: _plain(NotFound),
+    IdempotencyKeyInvalid: _plain(IdempotencyError),
+    IdempotencyConflict: _plain(IdempotencyError),
+    OrderNotPayable: _plain(OrderStateError),
+    PaymentDeadlinePassed: _plain(OrderStateError),
+    OrderNotCancellable: _plain(OrderStateError),
+    TooManyPaymentAttempts: _plain(OrderStateError),
+    PaymentStateUnknown: _channel,
+    PaymentUnavailable: _channel,
+    PaymentRefused: _channel,
+}
+
+
+def to_user_error(error: YoukaError, locale: Locale) -> UserError | None:
+    """Return the typed member for a domain error, or None where it is not one for payloads."""
+    build = ERRORS.get(type(error))
+    return build(error, code=error.code, message=error.message(locale)) if build else None

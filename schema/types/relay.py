@@ -1,0 +1,140 @@
+"""Global ids and keyset connections (https://relay.dev/graphql/connections.htm)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, Self, TypeVar
+from uuid import UUID
+
+import orjson
+import strawberry
+from graphql import GraphQLError
+
+CURSOR_LENGTH_MAX = 512
+
+
+def global_id(type_name: str, key: UUID) -> strawberry.ID:
+    return strawberry.ID(base64.urlsafe_b64encode(f"{type_name}:{key}".encode()).decode().rstrip("="))
+
+
+def parse_global_id(value: str) -> tuple[str, UUID] | None:
+    """Return the type name and key of a global id, or None where it is not one of ours."""
+    try:
+        padded = value + "=" * (-len(value) % 4)
+        type_name, _, key = base64.b64decode(padded, altchars=b"-_", validate=True).decode().partition(":")
+        return type_name, UUID(key)
+    except (ValueError, binascii.Error):
+        return None
+
+
+def key_of(value: str, type_name: str) -> UUID | None:
+    """Return the key where the id is of the named type; ids of other types and nonsense alike name nothing."""
+    parsed = parse_global_id(value)
+    return parsed[1] if parsed and parsed[0] == type_name else None
+
+
+def encode_cursor(*key: Any) -> str:
+    """Return an opaque cursor that holds the sort key of a row."""
+    return base64.urlsafe_b64encode(orjson.dumps(key, default=str)).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, *shape: Callable[[Any], Any]) -> tuple[Any, ...]:
+    """Return the sort key, each part read by its shape. Raises a GraphQLError with the code CURSOR_INVALID."""
+    try:
+        if len(cursor) > CURSOR_LENGTH_MAX:
+            raise ValueError("too long")
+        parts = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        if not isinstance(parts, list) or len(parts) != len(shape):
+            raise ValueError("another shape")
+        return tuple(read(part) for read, part in zip(shape, parts, strict=True))
+    except (ValueError, TypeError, binascii.Error, OverflowError):
+        raise GraphQLError("The cursor is not one of this list.", extensions={"code": "CURSOR_INVALID"}) from None
+
+
+def read_id(part: Any) -> UUID:
+    """Read one part of a cursor. Raises ValueError or TypeError."""
+    if not isinstance(part, str):
+        raise TypeError("not an id")
+    return UUID(part)
+
+
+def page_size(first: int, *, maximum: int) -> int:
+    """Return `first` where it is from 1 to the maximum. Raises a GraphQLError with the code PAGE_SIZE_INVALID."""
+    if not 1 <= first <= maximum:
+        raise GraphQLError(
+            f"first must be from 1 to {maximum}", extensions={"code": "PAGE_SIZE_INVALID", "maximum": maximum}
+        )
+    return first
+
+
+@strawberry.interface(description="An object with an id that is unique across the whole schema.")
+class Node:
+    id: strawberry.ID = strawberry.field(description="Opaque and stable; give it to `node(id)`.")
+
+
+@strawberry.type(description="Where a page of a connection ends.")
+class PageInfo:
+    has_next_page: bool = strawberry.field(description="Whether there is more behind this page.")
+    has_previous_page: bool = strawberry.field(description="Whether this page was reached through a cursor.")
+    start_cursor: str | None = strawberry.field(description="The place of the first row of this page.")
+    end_cursor: str | None = strawberry.field(description="Give this as `after` to get the next page.")
+
+
+def page_info(edges: Sequence[Any], *, has_next_page: bool, after: str | None) -> PageInfo:
+    return PageInfo(
+        has_next_page=has_next_page,
+        has_previous_page=after is not None,
+        start_cursor=edges[0].cursor if edges else None,
+        end_cursor=edges[-1].cursor if edges else None,
+    )
+
+
+class HasId(Protocol):
+    id: Any
+
+
+NodeType = TypeVar("NodeType")
+Row = TypeVar("Row", bound=HasId)
+
+
+@strawberry.type(description="One row of a page.")
+class Edge(Generic[NodeType]):
+    cursor: str = strawberry.field(description="The place of this row in the list.")
+    node: NodeType = strawberry.field(description="The row itself.")
+
+
+@strawberry.type(description="A page of a list, in the list's order.")
+class Connection(Generic[NodeType]):
+    edges: list[Edge[NodeType]] = strawberry.field(description="The rows of this page.")
+    page_info: PageInfo = strawberry.field(description="Where this page ends.")
+
+    @classmethod
+    def of(cls, edges: Sequence[Edge[NodeType]], *, has_next_page: bool, after: str | None) -> Self:
+        return cls(edges=list(edges), page_info=page_info(edges, has_next_page=has_next_page, after=after))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The page that a client asks for of a list that is sorted by its rows' ids alone."""
+
+    first: int
+    after: str | None
+    after_id: UUID | None
+
+    @classmethod
+    def of(cls, first: int, after: str | None, *, maximum: int) -> Self:
+        """Raises a GraphQLError with the code PAGE_SIZE_INVALID or CURSOR_INVALID."""
+        key = decode_cursor(after, read_id)[0] if after is not None else None
+        return cls(page_size(first, maximum=maximum), after, key)
+
+    @property
+    def limit(self) -> int:
+        """One row more than the page, which tells whether there is a next one."""
+        return self.first + 1
+
+    def connection(self, rows: Sequence[Row], of: Callable[[Row], NodeType]) -> Connection[NodeType]:
+        edges = [Edge(cursor=encode_cursor(row.id), node=of(row)) for row in rows[: self.first]]
+        return Connection[NodeType].of(edges, has_next_page=len(rows) > self.first, after=self.after)

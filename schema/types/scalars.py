@@ -1,0 +1,105 @@
+"""Scalars that refuse what others let through."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, NewType
+
+import strawberry
+from graphql import GraphQLError
+from graphql.language import FloatValueNode, IntValueNode, StringValueNode, ValueNode
+
+# RFC 3339, section 5.6: a full date, a full time, and an offset that may not be left out.
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+DIGITS_MAX = 12
+PLAIN_DECIMAL = re.compile(r"-?\d{1,12}(\.\d{1,6})?", re.ASCII)
+
+
+def refuse(code: str, message: str) -> GraphQLError:
+    return GraphQLError(message, extensions={"code": code})
+
+
+def parse_datetime(value: Any) -> datetime:
+    """Read an RFC 3339 timestamp with an offset. Raises a GraphQLError with the code DATETIME_INVALID."""
+    if not isinstance(value, str) or not RFC_3339.fullmatch(value):
+        raise refuse("DATETIME_INVALID", "expected RFC 3339 with an offset, such as 2026-04-22T00:00:00+08:00")
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise refuse("DATETIME_INVALID", f"not a date and time that exists: {error}") from None
+
+
+def serialize_datetime(value: datetime) -> str:
+    """Write UTC with milliseconds, such as `2026-04-21T16:00:00.000Z`."""
+    if value.tzinfo is None:
+        raise TypeError("a naive datetime cannot be shown")
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_yuan(value: Any) -> Decimal:
+    """Read a decimal amount of yuan exactly. Raises a GraphQLError with the code AMOUNT_NOT_A_NUMBER.
+
+    Whether the amount makes sense (zero, negative, a fraction of a fen, a limit) is for the rules to say, since each of
+    these is a typed error of the mutation.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise refuse("AMOUNT_NOT_A_NUMBER", 'expected an amount of yuan, such as "500.00"')
+    if isinstance(value, int) and abs(value) >= 10**DIGITS_MAX:
+        raise refuse("AMOUNT_NOT_A_NUMBER", f"expected at most {DIGITS_MAX} digits")
+    text = value if isinstance(value, str) else repr(value)
+    if not PLAIN_DECIMAL.fullmatch(text):
+        raise refuse(
+            "AMOUNT_NOT_A_NUMBER", "expected a plain decimal of at most 12 digits and 6 decimal places, in yuan"
+        )
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise refuse("AMOUNT_NOT_A_NUMBER", "not a number") from None
+
+
+def parse_yuan_literal(node: ValueNode, _variables: Any = None) -> Decimal:
+    """Read the literal as it was written, so that no float comes between the client's digits and ours."""
+    if not isinstance(node, StringValueNode | IntValueNode | FloatValueNode):
+        raise refuse("AMOUNT_NOT_A_NUMBER", 'expected an amount of yuan, such as "500.00"')
+    return parse_yuan(node.value)
+
+
+def serialize_fen(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 2**53:
+        raise TypeError("fen are integers up to 2^53")
+    return value
+
+
+def refuse_input(_value: Any) -> Any:
+    raise refuse("NOT_AN_INPUT", "this scalar is for answers only")
+
+
+DateTime = NewType("DateTime", datetime)
+Yuan = NewType("Yuan", Decimal)
+Fen = NewType("Fen", int)
+
+SCALARS: dict[object, Any] = {
+    DateTime: strawberry.scalar(
+        name="DateTime",
+        description="A moment in RFC 3339 with an offset. Answers are in UTC with milliseconds.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
+        serialize=serialize_datetime,
+        parse_value=parse_datetime,
+    ),
+    Yuan: strawberry.scalar(
+        name="Yuan",
+        description='An amount of yuan as a plain decimal, best sent as text: "500.00". NaN, Infinity and exponents '
+        "are refused.",
+        serialize=str,
+        parse_value=parse_yuan,
+        parse_literal=parse_yuan_literal,
+    ),
+    Fen: strawberry.scalar(
+        name="Fen",
+        description="An integer amount of fen (1 yuan is 100 fen), exact up to 2^53.",
+        serialize=serialize_fen,
+        parse_value=refuse_input,
+    ),
+}

@@ -1,0 +1,71 @@
+"""The signed-in user."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+from uuid import UUID
+
+import strawberry
+
+from models.identity import User
+from schema.types.cards import Card, CardConnection
+from schema.types.context import Info
+from schema.types.enums import OrderState
+from schema.types.money import Money
+from schema.types.orders import Order, OrderConnection
+from schema.types.relay import Page, global_id
+from schema.types.scalars import DateTime
+
+First = Annotated[int, strawberry.argument(description="How many rows, from 1 to 100.")]
+After = Annotated[str | None, strawberry.argument(description="The `endCursor` of the page before.")]
+
+
+@strawberry.type(description="Who the viewer is.")
+class Profile:
+    id: strawberry.ID = strawberry.field(description="The viewer's own id.")
+    display_name: str = strawberry.field(description="How the viewer is addressed.")
+    registered_at: DateTime = strawberry.field(description="When the viewer first signed in.")
+
+
+@strawberry.type(description="Money that the service holds for the viewer.")
+class Wallet:
+    balance: Money = strawberry.field(description="What can be spent.")
+
+
+@strawberry.type(description="The signed-in user and what belongs to them.")
+class Viewer:
+    profile: Profile = strawberry.field(description="Who the viewer is.")
+    user_id: strawberry.Private[UUID]
+
+    @strawberry.field(description="Money that the service holds for the viewer.")
+    async def wallet(self, info: Info) -> Wallet:
+        return Wallet(balance=Money.of(await info.context.loaders.wallets.load(self.user_id)))
+
+    @strawberry.field(description="The viewer's cards, newest first.")
+    async def cards(self, info: Info, first: First = 20, after: After = None) -> CardConnection:
+        page = Page.of(first, after, maximum=info.context.services.settings.page_size_max)
+        rows = await info.context.loaders.cards_of_viewer.load((info.context.signed_in, page))
+        return page.connection(rows, Card.of)
+
+    @strawberry.field(description="The viewer's orders, newest first.")
+    async def orders(
+        self,
+        info: Info,
+        first: First = 20,
+        after: After = None,
+        state: Annotated[OrderState | None, strawberry.argument(description="Only orders in this state.")] = None,
+    ) -> OrderConnection:
+        page = Page.of(first, after, maximum=info.context.services.settings.page_size_max)
+        rows = await info.context.loaders.orders_of_viewer.load((info.context.signed_in, page, state))
+        return page.connection(rows, Order.of)
+
+    @classmethod
+    def of(cls, row: User) -> Self:
+        return cls(
+            profile=Profile(
+                id=global_id("User", row.id),
+                display_name=row.display_name,
+                registered_at=DateTime(row.created_at),
+            ),
+            user_id=row.id,
+        )

@@ -1,0 +1,45 @@
+"""Clients of a running house that listen over a real WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from domain.identity.viewer import Viewer
+from tests.subscriptions.serving import Client, bearer, connecting
+from tests.subscriptions.support import Running, eventually
+
+
+@dataclass
+class House:
+    address: str
+    system: Running
+
+
+class Listener:
+    """A connection that is kept for as long as the test lasts."""
+
+    def __init__(self, house: House, viewer: Viewer | None = None, *, locale: str = "zh-CN") -> None:
+        self._house = house
+        self._payload = {"locale": locale, **(bearer(viewer) if viewer else {})}
+
+    async def __aenter__(self) -> Client:
+        self._connection = connecting(self._house.address)
+        client = await self._connection.__aenter__()
+        await client.initialise(self._payload)
+        return client
+
+    async def __aexit__(self, *reason: Any) -> None:
+        await self._connection.__aexit__(*reason)
+
+
+async def listening(house: House, stream: str, followers: int = 1) -> None:
+    """Return once so many clients follow the stream."""
+
+    def follows() -> bool:
+        channel = house.system.hub._channels.get(stream)
+        return channel is not None and channel.ready.is_set() and len(channel.followers) >= followers
+
+    await eventually(follows)
+    await asyncio.sleep(0.02)

@@ -1,0 +1,243 @@
+"""A server on a real port with a small schema, and a client that speaks graphql-transport-ws."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, cast
+from uuid import UUID
+
+import strawberry
+import uvicorn
+import websockets
+from graphql import GraphQLError
+from joserfc.jwk import ECKey
+from starlette.applications import Starlette
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from strawberry.schema.config import StrawberryConfig
+from websockets.asyncio.client import ClientConnection
+from websockets.typing import Subprotocol
+
+from domain.events.ports import EventSource
+from domain.identity.tokens import TokenAuthority
+from domain.identity.viewer import Viewer
+from kernel.clock import utc_now
+from kernel.errors import YoukaError
+from kernel.sealing import Sealer
+from kernel.settings import Settings
+from resolvers import loaders
+from schema.extensions.documents import Schema
+from schema.types import enums as _enums  # noqa: F401 -- importing it registers them.
+from schema.types.context import Info, Services
+from schema.types.notices import ArrivalEvent, OrderEvent, PriceChangeEvent
+from schema.types.scalars import SCALARS, Yuan
+from subscriptions import streams
+from subscriptions.frames import WebSocketConnection
+from subscriptions.server import GraphQLApp
+from tests.services import find_free_port
+from tests.subscriptions.support import eventually
+
+TRANSPORT_WS = "graphql-transport-ws"
+TIMEOUT_S = 10.0
+
+TOKENS = TokenAuthority(
+    key=ECKey.generate_key("P-256"), issuer="tests", audience="tests", lifetime=timedelta(seconds=3_600)
+)
+
+
+class TooMuch(YoukaError):
+    code = "TOO_MUCH"
+    messages = {"zh-CN": "最多 {maximum}", "en": "At most {maximum}"}
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def hello(self, name: str = "world") -> str:
+        return f"hello {name}"
+
+    @strawberry.field
+    def whoami(self, info: Info) -> str | None:
+        return str(info.context.viewer.user_id) if info.context.viewer else None
+
+    @strawberry.field
+    def locale(self, info: Info) -> str:
+        return info.context.locale
+
+    @strawberry.field
+    def request_id(self, info: Info) -> str:
+        return info.context.request_id
+
+    @strawberry.field
+    def broken(self) -> str | None:
+        raise RuntimeError("the password is hunter2")
+
+    @strawberry.field
+    def nothing(self) -> str:
+        return cast(str, None)
+
+    @strawberry.field
+    def refused(self) -> str | None:
+        raise TooMuch(maximum=5)
+
+    @strawberry.field
+    def meant(self) -> str | None:
+        raise GraphQLError("as intended", extensions={"code": "MEANT", "minimum": 1})
+
+    @strawberry.field
+    def pay(self, amount: Yuan) -> str:
+        return str(amount)
+
+    @strawberry.field
+    def extension(self, info: Info) -> str | None:
+        return str((info.input_extensions or {}).get("name"))
+
+
+COUNTED: list[str] = []
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation
+    def count(self) -> int:
+        COUNTED.append("once")
+        return len(COUNTED)
+
+
+async def ticks(info: Info, to: int, every_s: float = 0.0, breaks_at: int | None = None) -> AsyncGenerator[int, None]:
+    for number in range(1, to + 1):
+        if number == breaks_at:
+            raise RuntimeError("the password is hunter2")
+        yield number
+        await asyncio.sleep(every_s)
+
+
+async def locked(info: Info) -> AsyncGenerator[int, None]:
+    raise TooMuch(maximum=5)
+
+
+@strawberry.type
+class Subscription:
+    # Type checkers take the attribute for what its resolver returns, which for a subscription is never so.
+    ticks: Any = strawberry.subscription(resolver=ticks, graphql_type=int)
+    locked: Any = strawberry.subscription(resolver=locked, graphql_type=int)
+    arrivals: Any = strawberry.subscription(resolver=streams.arrivals, graphql_type=ArrivalEvent)
+    order_updated: Any = strawberry.subscription(resolver=streams.order_updated, graphql_type=OrderEvent)
+    price_changes: Any = strawberry.subscription(resolver=streams.price_changes, graphql_type=PriceChangeEvent)
+
+
+SCHEMA = Schema(query=Query, mutation=Mutation, subscription=Subscription, config=StrawberryConfig(scalar_map=SCALARS))
+
+
+class Silence:
+    """An event source in which nothing happens."""
+
+    async def follow(self, stream: str, *, after: int | None) -> AsyncGenerator[Any, None]:
+        await asyncio.Event().wait()
+        yield None
+
+
+def token_of(user_id: UUID, *, now: datetime | None = None) -> str:
+    return TOKENS.issue(user_id=user_id, client_id="tests", scopes=frozenset({"recharge"}), now=now or utc_now())
+
+
+def bearer(viewer: Viewer) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token_of(viewer.user_id)}"}
+
+
+def services_of(events: EventSource | None = None, **values: Any) -> Services:
+    return Services(
+        settings=Settings(**values),
+        third_parties=cast(Any, None),
+        sealer=Sealer(bytes(32)),
+        tokens=TOKENS,
+        events=events or Silence(),
+        stations=cast(Any, None),
+    )
+
+
+def application(services: Services, *, with_page: bool = False) -> Starlette:
+    def page() -> Response:
+        return HTMLResponse("<title>GraphiQL</title>")
+
+    graphql = GraphQLApp(SCHEMA, services, loaders=loaders.build, graphiql_page=page if with_page else None)
+    return Starlette(routes=[Route("/graphql", graphql), WebSocketRoute("/graphql", graphql)])
+
+
+@asynccontextmanager
+async def serving(services: Services, **options: Any) -> AsyncIterator[str]:
+    """Serve `/graphql` by uvicorn; the value is `host:port`."""
+    port = find_free_port()
+    config = uvicorn.Config(
+        application(services),
+        host="127.0.0.1",
+        port=port,
+        lifespan="off",
+        log_config=None,
+        ws=WebSocketConnection,
+        ws_max_size=services.settings.websocket_frame_size_max_bytes,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=5,
+        **options,
+    )
+    server = uvicorn.Server(config)
+    running = asyncio.create_task(server.serve())
+    try:
+        await eventually(lambda: server.started)
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await running
+
+
+class Client:
+    """One connection; messages come one by one, each within TIMEOUT_S."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+
+    async def send(self, message: Any) -> None:
+        await self.connection.send(message if isinstance(message, str | bytes) else json.dumps(message))
+
+    async def receive(self) -> dict[str, Any]:
+        async with asyncio.timeout(TIMEOUT_S):
+            return cast(dict[str, Any], json.loads(await self.connection.recv()))
+
+    async def initialise(self, payload: dict[str, Any] | None = None) -> None:
+        await self.send({"type": "connection_init", **({} if payload is None else {"payload": payload})})
+        assert await self.receive() == {"type": "connection_ack"}
+
+    async def subscribe(self, query: str, *, id: str = "1", **payload: Any) -> None:
+        await self.send({"id": id, "type": "subscribe", "payload": {"query": query, **payload}})
+
+    async def data(self) -> Any:
+        """Return the next answer's data; anything else fails the test."""
+        message = await self.receive()
+        assert message["type"] == "next", message
+        assert "errors" not in message["payload"], message
+        return message["payload"]["data"]
+
+    async def error_code(self) -> str:
+        message = await self.receive()
+        assert message["type"] == "error", message
+        return cast(str, message["payload"][0]["extensions"]["code"])
+
+    async def closed(self) -> tuple[int, str]:
+        """Return the code and reason with which the server ends the connection."""
+        async with asyncio.timeout(TIMEOUT_S):
+            await self.connection.wait_closed()
+        return self.connection.close_code or 0, self.connection.close_reason or ""
+
+
+@asynccontextmanager
+async def connecting(
+    address: str, *, protocols: tuple[str, ...] = (TRANSPORT_WS,), **options: Any
+) -> AsyncIterator[Client]:
+    async with websockets.connect(
+        f"ws://{address}/graphql", subprotocols=[Subprotocol(name) for name in protocols] or None, **options
+    ) as connection:
+        yield Client(connection)

@@ -1,0 +1,235 @@
+"""The fields of Subscription, over a real WebSocket: who may listen, from where, and what is delivered."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.events.operations import append
+from domain.events.streams import EventType, arrivals_stream, order_stream
+from domain.orders import queries
+from domain.orders.lifecycle import Trigger
+from domain.orders.transitions import advance, lock
+from kernel.clock import utc_now
+from models.database import transactional
+from models.orders import RechargeOrder
+from schema.types.relay import encode_cursor, global_id
+from tests.factories import create_card, create_order, create_viewer
+from tests.subscriptions.listening import House, Listener, listening
+
+ARRIVALS = """subscription ($after: String) { arrivals(after: $after) {
+  cursor notice { text arrivedAt amount { fen yuan } order { id state card { brand } } } } }"""
+ORDER = "subscription ($id: ID!, $after: String) { orderUpdated(id: $id, after: $after) { cursor order { id state } } }"
+
+FEN = 50_000
+
+
+@transactional
+async def arrive(order: RechargeOrder) -> None:
+    """Append what the end of a recharge appends."""
+    await append(
+        stream=arrivals_stream(order.user_id),
+        type=EventType.RECHARGE_ARRIVED,
+        payload={"order_id": str(order.id), "card_id": str(order.card_id), "amount_fen": order.amount_fen},
+        now=utc_now(),
+    )
+
+
+@transactional
+async def step(order_id: UUID, *triggers: Trigger) -> None:
+    order = await lock(order_id)
+    for trigger in triggers:
+        await advance(order, trigger, actor="tests", now=utc_now())
+
+
+class TestArrivals:
+    async def test_money_that_arrives_is_told_at_once(self, house: House) -> None:
+        viewer = await create_viewer()
+        order = await create_order(viewer, await create_card(viewer))
+        async with Listener(house, viewer) as client, Listener(house, viewer, locale="en") as english:
+            for each in (client, english):
+                await each.subscribe(ARRIVALS)
+            await listening(house, arrivals_stream(viewer.user_id), followers=2)
+            await arrive(order)
+            notice = (await client.data())["arrivals"]["notice"]
+            assert (await english.data())["arrivals"]["notice"]["text"] == "¥500.00 has arrived on your fuel card"
+        assert notice["text"] == "¥500.00 已充值到您的油卡"
+        assert notice["amount"] == {"fen": FEN, "yuan": "500.00"}
+        assert notice["order"] == {
+            "id": global_id("Order", order.id),
+            "state": "PENDING_PAYMENT",
+            "card": {"brand": "SINOPEC"},
+        }
+        assert notice["arrivedAt"].endswith("Z")
+
+    async def test_nobody_hears_of_another_persons_money(self, house: House) -> None:
+        viewer, other = await create_viewer(), await create_viewer()
+        order = await create_order(viewer, await create_card(viewer))
+        async with Listener(house, other) as client:
+            await client.subscribe(ARRIVALS)
+            await listening(house, arrivals_stream(other.user_id))
+            await arrive(order)
+            await client.send({"type": "ping"})
+            assert await client.receive() == {"type": "pong"}
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await client.receive()
+
+    async def test_a_cursor_resumes_without_loss_or_repetition(self, house: House) -> None:
+        viewer = await create_viewer()
+        order = await create_order(viewer, await create_card(viewer))
+        stream = arrivals_stream(viewer.user_id)
+        async with Listener(house, viewer) as client:
+            await client.subscribe(ARRIVALS)
+            await listening(house, stream)
+            await arrive(order)
+            cursor = (await client.data())["arrivals"]["cursor"]
+        for _ in range(3):
+            await arrive(order)
+        async with Listener(house, viewer) as client:
+            await client.subscribe(ARRIVALS, variables={"after": cursor})
+            cursors = [(await client.data())["arrivals"]["cursor"] for _ in range(3)]
+            await arrive(order)
+            cursors.append((await client.data())["arrivals"]["cursor"])
+        assert cursors == [encode_cursor(stream, position) for position in (2, 3, 4, 5)]
+
+    async def test_nobody_may_listen_unknown(self, house: House) -> None:
+        async with Listener(house) as client:
+            await client.subscribe(ARRIVALS)
+            assert await client.error_code() == "UNAUTHENTICATED"
+        assert house.system.hub._channels == {}
+
+    async def test_a_cursor_that_is_not_of_this_stream_is_refused(self, house: House) -> None:
+        viewer, other = await create_viewer(), await create_viewer()
+        order = await create_order(viewer, await create_card(viewer))
+        await arrive(order)
+        mine = arrivals_stream(viewer.user_id)
+        refused = [
+            "", "x", "=", "é", "x" * 600, encode_cursor(mine), encode_cursor(mine, "1"), encode_cursor(mine, 1.0),
+            encode_cursor(mine, True), encode_cursor(mine, None), encode_cursor(mine, -1), encode_cursor(mine, 2),
+            encode_cursor(mine, 2**62), encode_cursor(mine, 1, 1),
+            encode_cursor(arrivals_stream(other.user_id), 0), encode_cursor("prices", 0),
+            encode_cursor(order_stream(order.id), 1),
+        ]  # fmt: skip
+        async with Listener(house, viewer) as client:
+            for cursor in refused:
+                await client.subscribe(ARRIVALS, variables={"after": cursor})
+                assert await client.error_code() == "CURSOR_INVALID", cursor
+            await client.subscribe(ARRIVALS, variables={"after": encode_cursor(mine, 0)})
+            assert (await client.data())["arrivals"]["cursor"] == encode_cursor(mine, 1)
+
+
+class TestOrderUpdated:
+    async def test_it_begins_with_the_order_as_it_is(self, house: House) -> None:
+        viewer = await create_viewer()
+        order = await create_order(viewer, await create_card(viewer))
+        await step(order.id, Trigger.START_PAYMENT)
+        async with Listener(house, viewer) as client:
+            await client.subscribe(ORDER, variables={"id": global_id("Order", order.id)})
+            first = (await client.data())["orderUpdated"]
+            assert first["order"] == {"id": global_id("Order", order.id), "state": "PAYING"}
+            assert first["cursor"] == encode_cursor(order_stream(order.id), 2)
+            await listening(house, order_stream(order.id))
+            states = []
+            for trigger in (Trigger.CONFIRM_PAYMENT, Trigger.SUBMIT_RECHARGE, Trigger.CONFIRM_RECHARGE):
+                await step(order.id, trigger)
+                states.append((await client.data())["orderUpdated"]["order"]["state"])
+        assert states == ["RECHARGING", "RECHARGING", "SUCCEEDED"]
+
+    async def test_steps_of_one_moment_are_joined_and_the_last_is_shown(self, house: House) -> None:
+        viewer = await create_viewer()
+        order = await create_order(viewer, await create_card(viewer))
+        async with Listener(house, viewer) as client:
+            await client.subscribe(ORDER, variables={"id": global_id("Order", order.id)})
+            await client.data()
+            await listening(house, order_stream(order.id))
+            await step(order.id, Trigger.START_PAYMENT, Trigger.CONFIRM_PAYMENT, Trigger.SUBMIT_RECHARGE)
+            assert (await client.data())["orderUpdated"]["order"]["state"] == "RECHARGING"
+            await step(order.id, Trigger.CONFIRM_RECHARGE)
+            assert (await client.data())["orderUpdated"]["order"]["state"] == "SUCCEEDED"
+
+    async def test_whenever_somebody_subscribes_the_end_is_seen(self, house: House) -> None:
+        viewer = await create_viewer()
+        card = await create_card(viewer)
+        order = await create_order(viewer, card)
+        identifier = global_id("Order", order.id)
+        async with Listener(house, viewer) as client:
+            stepping = asyncio.create_task(self._step_slowly(order.id))
+            for number in range(12):
+                await client.subscribe(ORDER, id=str(number), variables={"id": identifier})
+                await asyncio.sleep(0.004)
+            await stepping
+            last: dict[str, str] = {}
+            while set(last.values()) != {"SUCCEEDED"} or len(last) < 12:
+                message = await client.receive()
+                last[message["id"]] = message["payload"]["data"]["orderUpdated"]["order"]["state"]
+
+    @staticmethod
+    async def _step_slowly(order_id: UUID) -> None:
+        for trigger in (
+            Trigger.START_PAYMENT, Trigger.CONFIRM_PAYMENT, Trigger.SUBMIT_RECHARGE, Trigger.CONFIRM_RECHARGE
+        ):  # fmt: skip
+            await step(order_id, trigger)
+            await asyncio.sleep(0.01)
+
+    async def test_a_cursor_resumes_without_the_order_as_it_is(self, house: House) -> None:
+        viewer = await create_viewer()
+        order = await create_order(viewer, await create_card(viewer))
+        identifier = global_id("Order", order.id)
+        newest = encode_cursor(order_stream(order.id), 1)
+        async with Listener(house, viewer) as client:
+            await client.subscribe(ORDER, variables={"id": identifier, "after": newest})
+            await listening(house, order_stream(order.id))
+            await step(order.id, Trigger.START_PAYMENT)
+            event = (await client.data())["orderUpdated"]
+            assert event["order"]["state"] == "PAYING"
+            assert event["cursor"] == encode_cursor(order_stream(order.id), 2)
+
+    async def test_unknown_and_foreign_orders_look_alike(self, house: House) -> None:
+        viewer, other = await create_viewer(), await create_viewer()
+        card = await create_card(other)
+        foreign = await create_order(other, card)
+        cursor = encode_cursor(order_stream(foreign.id), 0)
+        answers = []
+        async with Listener(house, viewer, locale="en") as client:
+            for identifier in (global_id("Order", foreign.id), global_id("Order", uuid4())):
+                for after in (None, cursor, "nonsense"):
+                    await client.subscribe(ORDER, variables={"id": identifier, "after": after})
+                    answers.append((await client.receive())["payload"])
+            for nonsense in ("", "x", str(foreign.id), global_id("Card", card.id)):
+                await client.subscribe(ORDER, variables={"id": nonsense})
+                answers.append((await client.receive())["payload"])
+        assert answers[0][0]["extensions"] == {"code": "NOT_FOUND"}
+        assert all(answer == answers[0] for answer in answers)
+        assert house.system.hub._channels == {}
+
+    async def test_nobody_may_listen_unknown(self, house: House) -> None:
+        viewer = await create_viewer()
+        order = await create_order(viewer, await create_card(viewer))
+        async with Listener(house) as client:
+            await client.subscribe(ORDER, variables={"id": global_id("Order", order.id)})
+            assert await client.error_code() == "UNAUTHENTICATED"
+
+
+async def test_an_error_of_the_database_does_not_end_a_stream(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    viewer = await create_viewer()
+    order = await create_order(viewer, await create_card(viewer))
+    owned, failures = queries.owned, 0
+
+    async def unreliable(**values: Any) -> RechargeOrder | None:
+        nonlocal failures
+        failures += 1
+        if failures <= 2:
+            raise OSError("the database is gone")
+        return await owned(**values)
+
+    async with Listener(house, viewer) as client:
+        await client.subscribe(ARRIVALS)
+        await listening(house, arrivals_stream(viewer.user_id))
+        monkeypatch.setattr(queries, "owned", unreliable)
+        await arrive(order)
+        assert (await client.data())["arrivals"]["notice"]["amount"]["fen"] == FEN
+    assert failures == 3
