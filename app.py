@@ -1,0 +1,148 @@
+"""The front door: settings, then what lives as long as the process, then routes. It composes and decides nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
+
+from domain.identity.tokens import TokenAuthority
+from domain.stations.index import StationIndex
+from endpoints import callbacks, graphiql, health, oauth
+from gateways.assembly import ThirdPartySettingsWrong, third_parties
+from jobs.assembly import relaying, working
+from kernel import keys
+from kernel.logs import configure_logging, get_logger
+from kernel.settings import Settings, get_settings
+from models.database import connected
+from resolvers import loaders
+from schema import root
+from schema.types.context import Services
+from subscriptions.broadcasting import create_broadcast
+from subscriptions.frames import WebSocketConnection
+from subscriptions.hub import Hub
+from subscriptions.server import GraphQLApp
+
+log = get_logger(__name__)
+
+SHUTDOWN_WITHIN_S = 8
+
+
+class NotStarted(RuntimeError):
+    """A request came before the lifespan began or after it ended."""
+
+
+class House:
+    """Holds what lives as long as the application, for routes that are made before it does."""
+
+    def __init__(self) -> None:
+        self._services: Services | None = None
+        self._graphql: GraphQLApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI application behind `/graphql`."""
+        if self._graphql is None:
+            raise NotStarted
+        await self._graphql(scope, receive, send)
+
+    @property
+    def services(self) -> Services:
+        if self._services is None:
+            raise NotStarted
+        return self._services
+
+    @asynccontextmanager
+    async def opened(self, settings: Settings) -> AsyncIterator[None]:
+        """Open everything in the order of need; leaving closes it in the reverse order."""
+        sealer = keys.sealer(settings)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(connected(settings.database))
+            parties = await stack.enter_async_context(third_parties(settings))
+            broadcast = await stack.enter_async_context(create_broadcast(settings))
+            hub = Hub(broadcast, settings)
+            stack.push_async_callback(hub.close)
+            if settings.runs_worker or not settings.redis_url:
+                await stack.enter_async_context(relaying(broadcast, settings))
+            if settings.runs_worker:
+                await stack.enter_async_context(working(settings, parties, sealer))
+            self._services = Services(
+                settings=settings,
+                third_parties=parties,
+                sealer=sealer,
+                tokens=token_authority(settings),
+                events=hub,
+                stations=StationIndex(),
+            )
+            self._graphql = GraphQLApp(
+                root.build(),
+                self._services,
+                loaders=loaders.build,
+                graphiql_page=graphiql.page if settings.development else None,
+            )
+            log.info("server.started", worker=settings.runs_worker)
+            yield
+            self._graphql = self._services = None
+
+
+def token_authority(settings: Settings) -> TokenAuthority:
+    return TokenAuthority(
+        key=keys.token_key(settings),
+        issuer=settings.token_issuer,
+        audience=settings.token_audience,
+        lifetime=timedelta(seconds=settings.token_lifetime_s),
+    )
+
+
+def create_app(settings: Settings) -> Starlette:
+    house = House()
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with house.opened(settings):
+            yield
+
+    routes: list[BaseRoute] = [
+        Route("/graphql", house),
+        WebSocketRoute("/graphql", house),
+        *callbacks.routes(lambda: house.services.third_parties, settings),
+        *health.routes,
+    ]
+    if settings.development:
+        routes += graphiql.routes()
+        routes += oauth.routes(lambda: house.services.tokens, lambda: house.services.third_parties.login)
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+app = create_app(get_settings())
+
+
+def main() -> int:
+    settings = get_settings()
+    configure_logging(log_format=settings.log_format, level=settings.log_level)
+    try:
+        uvicorn.run(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            ws=WebSocketConnection,
+            ws_max_size=settings.websocket_frame_size_max_bytes,
+            ws_per_message_deflate=False,
+            timeout_graceful_shutdown=SHUTDOWN_WITHIN_S,
+            server_header=False,
+        )
+    except (ThirdPartySettingsWrong, keys.KeyMissing) as error:
+        sys.stderr.write(f"youka: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""A database for each server, both copies of one that was filled once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from unittest import mock
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from bench.dataset import Dataset, load
+from bench.machine import running_on
+from models.database import connected
+from models.events import Event, EventStream
+from models.jobs import Job
+from models.orders import IdempotencyKey, OrderTransition, RechargeOrder
+from tests import services
+
+ENGINES = ("sqlite", "postgres")
+
+# The tests' server forgets everything in a power cut, to be fast. Who measures recharges must wait for the disk.
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+
+# What one recharge writes, a row each.
+WRITTEN = (RechargeOrder, IdempotencyKey, OrderTransition, Event, EventStream, Job)
+
+
+@contextmanager
+def databases(
+    engine: str, data: Dataset, folder: Path, *, count: int, cores: frozenset[int] | None
+) -> Iterator[list[str]]:
+    """Yield the addresses of `count` equal databases. Raises services.ServiceFailed or services.ServiceUnavailable."""
+    with _sqlite(data, folder, count) if engine == "sqlite" else _postgres(data, count, cores) as urls:
+        yield urls
+
+
+@contextmanager
+def _sqlite(data: Dataset, folder: Path, count: int) -> Iterator[list[str]]:
+    template = folder / "template.db"
+    asyncio.run(load(f"sqlite://{template}", data))
+    paths = [folder / f"copy-{number}.db" for number in range(count)]
+    for path in paths:
+        shutil.copyfile(template, path)
+    yield [f"sqlite://{path}" for path in paths]
+
+
+@contextmanager
+def _postgres(data: Dataset, count: int, cores: frozenset[int] | None) -> Iterator[list[str]]:
+    with ExitStack() as stack:
+        server = stack.enter_context(_postgres_server(cores))
+        name = f"youka_bench_{secrets.token_hex(4)}"
+        template = stack.enter_context(_created(server, name))
+        asyncio.run(load(template, data))
+        yield [stack.enter_context(_created(server, f"{name}_{number}", copy_of=name)) for number in range(count)]
+
+
+@contextmanager
+def _postgres_server(cores: frozenset[int] | None) -> Iterator[str]:
+    given = os.environ.get("DATABASE_URL", "")
+    if urlsplit(given).scheme in {"postgres", "postgresql"}:
+        yield given
+        return
+    with running_on(cores), mock.patch.dict(services.POSTGRES_SETTINGS, DURABLE):
+        service = services.start_postgres()
+    try:
+        yield service.url
+    finally:
+        service.stop()
+
+
+@contextmanager
+def _created(server: str, name: str, *, copy_of: str = "") -> Iterator[str]:
+    asyncio.run(_execute(server, f"CREATE DATABASE {name}" + (f" TEMPLATE {copy_of}" if copy_of else "")))
+    try:
+        yield urlunsplit(urlsplit(server)._replace(scheme="postgres", path=f"/{name}"))
+    finally:
+        asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def written(url: str) -> dict[str, int]:
+    """Return how many rows each of the tables holds that a recharge writes."""
+
+    async def count() -> dict[str, int]:
+        async with connected(url):
+            return {table.__name__: await table.all().count() for table in WRITTEN}
+
+    return asyncio.run(count())

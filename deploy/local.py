@@ -1,0 +1,132 @@
+"""One command for one machine: migrate, load the demo data once, start the sandbox and the server, and stop both."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+
+import httpx
+
+from jobs.imports import load_demo_data
+from kernel.logs import configure_logging
+from kernel.settings import Settings, get_settings
+from models.database import connected, migrate
+from models.stations import Station
+
+START_WITHIN_S = 20.0
+STOP_WITHIN_S = 12.0
+PROBE_INTERVAL_S = 0.05
+
+
+class StartFailed(RuntimeError):
+    """Something that everything else needs did not start; the message says what to do."""
+
+
+async def prepare(settings: Settings) -> None:
+    """Bring the database up to date; the demo data is loaded where there is no station yet."""
+    await migrate(settings.database)
+    async with connected(settings.database):
+        if not await Station.exists():
+            await load_demo_data()
+
+
+def require_free_port(host: str, port: int, name: str) -> None:
+    """Raises StartFailed where somebody else listens already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise StartFailed(f"port {port} is in use; choose another with {name}=...") from error
+
+
+async def start(module: list[str], health_url: str) -> asyncio.subprocess.Process:
+    """Start a process of ours and return once it is healthy. Raises StartFailed."""
+    process = await asyncio.create_subprocess_exec(sys.executable, *module, start_new_session=True)
+    deadline = time.monotonic() + START_WITHIN_S
+    async with httpx.AsyncClient(trust_env=False, timeout=1.0) as client:
+        while time.monotonic() < deadline:
+            if process.returncode is not None:
+                raise StartFailed(f"{' '.join(module)} ended with exit code {process.returncode}")
+            with contextlib.suppress(httpx.HTTPError):
+                if (await client.get(health_url)).is_success:
+                    return process
+            await asyncio.sleep(PROBE_INTERVAL_S)
+    await stop(process)
+    raise StartFailed(f"{' '.join(module)} did not become healthy within {START_WITHIN_S:.0f} s")
+
+
+async def stop(process: asyncio.subprocess.Process) -> None:
+    """Ask the process to end, and end it where it does not."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_WITHIN_S)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+def welcome(settings: Settings, seconds: float) -> str:
+    return f"""
+  油卡 Youka is ready after {seconds:.1f} s.
+
+    GraphiQL        {settings.base_url}/graphql
+    Sandbox         {settings.sandbox_url}/      pay open orders here by hand
+    Try it          make demo                    a recharge from sign-in to the arrival notice
+    An own query    make token                   an access token for the header Authorization
+    Data            {settings.data_dir.resolve()}
+
+  Stop with Ctrl-C; the data stays.
+"""
+
+
+async def run(settings: Settings) -> int:
+    """Run until a signal comes or one of the two processes ends; return the exit code."""
+    begun = time.monotonic()
+    require_free_port(settings.host, settings.port, "PORT")
+    require_free_port(settings.host, settings.sandbox_port, "SANDBOX_PORT")
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    async with contextlib.AsyncExitStack() as stack:
+        preparing = asyncio.create_task(prepare(settings))
+        sandbox = await start(["-m", "sandbox"], f"{settings.sandbox_url}/healthz")
+        stack.push_async_callback(stop, sandbox)
+        await preparing
+        server = await start(["-m", "app"], f"http://{settings.host}:{settings.port}/readyz")
+        stack.push_async_callback(stop, server)
+        print(welcome(settings, time.monotonic() - begun), flush=True)
+        waits = [asyncio.create_task(wait()) for wait in (stopping.wait, sandbox.wait, server.wait)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if not stopping.is_set():
+            print("a process ended by itself; stopping", file=sys.stderr)
+        return 0 if stopping.is_set() else 1
+
+
+def main() -> int:
+    settings = get_settings()
+    configure_logging(log_format=settings.log_format, level=settings.log_level)
+    if not settings.development:
+        print("make run is for development; see README for production", file=sys.stderr)
+        return 2
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    try:
+        return asyncio.run(run(settings))
+    except StartFailed as error:
+        print(f"youka: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

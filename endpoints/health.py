@@ -1,0 +1,35 @@
+"""Whether the process lives, whether it can serve, and its metrics."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from tortoise import Tortoise
+from tortoise.exceptions import BaseORMException
+
+READY_WITHIN_S = 2.0
+
+
+async def live(_request: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def ready(_request: Request) -> Response:
+    """Answer 200 where the database answers, else 503."""
+    try:
+        async with asyncio.timeout(READY_WITHIN_S):
+            await Tortoise.get_connection("default").execute_query("SELECT 1")
+    except (BaseORMException, OSError, TimeoutError):
+        return JSONResponse({"status": "database unavailable"}, status_code=503)
+    return JSONResponse({"status": "ok"})
+
+
+async def metrics(_request: Request) -> Response:
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+routes = [Route("/healthz", live), Route("/readyz", ready), Route("/metrics", metrics)]
