@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -71,13 +72,15 @@ class House:
                 await stack.enter_async_context(relaying(broadcast, settings))
             if settings.runs_worker:
                 await stack.enter_async_context(working(settings, parties, sealer))
+            stations = StationIndex()
+            await stations.current()
             self._services = Services(
                 settings=settings,
                 third_parties=parties,
                 sealer=sealer,
                 tokens=token_authority(settings),
                 events=hub,
-                stations=StationIndex(),
+                stations=stations,
             )
             self._graphql = GraphQLApp(
                 root.build(),
@@ -122,25 +125,34 @@ def create_app(settings: Settings) -> Starlette:
 app = create_app(get_settings())
 
 
+async def check(settings: Settings) -> None:
+    """Read every key before anything starts. Raises KeyMissing or ThirdPartySettingsWrong, which name the settings."""
+    keys.sealer(settings)
+    keys.token_key(settings)
+    async with third_parties(settings):
+        pass
+
+
 def main() -> int:
     settings = get_settings()
     configure_logging(log_format=settings.log_format, level=settings.log_level)
     try:
-        uvicorn.run(
-            app,
-            host=settings.host,
-            port=settings.port,
-            log_config=None,
-            access_log=False,
-            ws=WebSocketConnection,
-            ws_max_size=settings.websocket_frame_size_max_bytes,
-            ws_per_message_deflate=False,
-            timeout_graceful_shutdown=SHUTDOWN_WITHIN_S,
-            server_header=False,
-        )
+        asyncio.run(check(settings))
     except (ThirdPartySettingsWrong, keys.KeyMissing) as error:
         sys.stderr.write(f"youka: {error}\n")
         return 2
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        ws=WebSocketConnection,
+        ws_max_size=settings.websocket_frame_size_max_bytes,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=SHUTDOWN_WITHIN_S,
+        server_header=False,
+    )
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -21,6 +22,7 @@ from models.stations import Station
 START_WITHIN_S = 20.0
 STOP_WITHIN_S = 12.0
 PROBE_INTERVAL_S = 0.05
+PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class StartFailed(RuntimeError):
@@ -45,9 +47,17 @@ def require_free_port(host: str, port: int, name: str) -> None:
             raise StartFailed(f"port {port} is in use; choose another with {name}=...") from error
 
 
+def end_with_parent() -> None:
+    """Have the kernel end this child with its parent, so that a killed runner leaves no port taken (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 async def start(module: list[str], health_url: str) -> asyncio.subprocess.Process:
     """Start a process of ours and return once it is healthy. Raises StartFailed."""
-    process = await asyncio.create_subprocess_exec(sys.executable, *module, start_new_session=True)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *module, start_new_session=True, preexec_fn=end_with_parent
+    )
     deadline = time.monotonic() + START_WITHIN_S
     async with httpx.AsyncClient(trust_env=False, timeout=1.0) as client:
         while time.monotonic() < deadline:

@@ -16,7 +16,7 @@ from models.stations import Station as StationRow
 from schema.types.context import Info
 from schema.types.enums import Product, StationBrand
 from schema.types.prices import After, First, Price, PriceConnection, PriceZone, history_after, history_page
-from schema.types.relay import Node, PageInfo, decode_cursor, encode_cursor, global_id, page_info, page_size
+from schema.types.relay import Node, PageInfo, decode_cursor, encode_cursor, global_id, page_info, page_size, read_id
 
 DISTANCE_MAX_MM = 1 << 40
 
@@ -120,29 +120,23 @@ def cheapest_edge(row: NearbyStation) -> StationEdge:
 
 def listed_after(cursor: str | None) -> UUID | None:
     """Raises a GraphQLError with the code CURSOR_INVALID, as the two below do."""
-    return decode_cursor(cursor, _key)[0] if cursor is not None else None
+    return decode_cursor(cursor, read_id)[0] if cursor is not None else None
 
 
 def nearest_after(cursor: str | None) -> Spot | None:
-    return Spot(*decode_cursor(cursor, _distance_mm, _key)) if cursor is not None else None
+    return Spot(*decode_cursor(cursor, _distance_mm, read_id)) if cursor is not None else None
 
 
 def cheapest_after(cursor: str | None) -> PricedSpot | None:
     if cursor is None:
         return None
-    milliyuan, distance_mm, station_id = decode_cursor(cursor, _milliyuan, _distance_mm, _key)
+    milliyuan, distance_mm, station_id = decode_cursor(cursor, _milliyuan, _distance_mm, read_id)
     return PricedSpot(milliyuan, Spot(distance_mm, station_id))
 
 
 def _edge(row: NearbyStation, cursor: str) -> StationEdge:
     # Half a metre more or less is far below what coordinates of stations are worth.
     return StationEdge(cursor=cursor, node=Station.of(row.station), distance=round(row.spot.distance_mm / MM_PER_M))
-
-
-def _key(part: Any) -> UUID:
-    if not isinstance(part, str):
-        raise TypeError("not an id")
-    return UUID(part)
 
 
 def _distance_mm(part: Any) -> int:

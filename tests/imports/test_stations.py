@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from datetime import UTC, datetime
@@ -71,6 +72,13 @@ async def test_only_what_changed_is_written_and_told_of(tmp_path: Path) -> None:
     assert stations["中国石化(2号站)"].longitude == 121.48
     changed = {str(stations["中国石化(2号站)"].id), str(stations["中国石化(4号站)"].id)}
     assert (await changed_ids())[1:] == [changed]
+
+
+async def test_two_imports_at_once_create_once(tmp_path: Path) -> None:
+    text = collection(*(feature(number) for number in range(40)))
+    reports = await asyncio.gather(*(load(tmp_path, text) for _ in range(3)))
+    assert sorted(counts(report) for report in reports) == [(0, 0, 40, 0), (0, 0, 40, 0), (40, 0, 0, 0)]
+    assert len(await changed_ids()) == 1
 
 
 async def test_an_id_of_the_source_lets_a_station_change_its_name(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -87,6 +88,11 @@ class TestLoading:
         assert await load(record(8460), at=APRIL + timedelta(days=7)) == [Change.CREATED]
         assert len(await told()) == 1
 
+    async def test_two_imports_at_once_write_and_tell_once(self) -> None:
+        loaded = await asyncio.gather(*(load(record(8460), record(8930, product=P95)) for _ in range(4)))
+        assert sorted(loaded) == [[Change.CREATED] * 2, *[[Change.UNCHANGED] * 2] * 3]
+        assert sorted(await told()) == [(8460, None), (8930, None)]
+
     async def test_an_unknown_zone_is_refused_and_the_rest_is_loaded(self) -> None:
         assert await load(record(8460, zone="nowhere"), record(8460)) == [Change.REFUSED, Change.CREATED]
 
@@ -152,6 +158,12 @@ class TestAnnouncing:
         # The clock passes the moment while the import waits for its turn.
         await load(record(9300, product=P95), at=JUNE, now=JUNE)
         assert await announce(effective_from=JUNE, now=JUNE) == 1
+        assert sorted(await told()) == [(8900, None), (9300, None)]
+
+    async def test_two_workers_announce_each_price_once(self) -> None:
+        await load(record(8900), record(9300, product=P95), at=JUNE)
+        counts = await asyncio.gather(*(announce(effective_from=JUNE, now=JUNE) for _ in range(4)))
+        assert sorted(counts) == [0, 0, 0, 2]
         assert sorted(await told()) == [(8900, None), (9300, None)]
 
     async def test_a_second_notice_for_one_moment_needs_one_job(self) -> None:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.stations import tree as tree_module
 from domain.stations.geo import Location, distance_m
-from domain.stations.tree import Found, Place, PlaceTree, Spot
+from domain.stations.tree import Found, Place, PlaceTree, SpatialIndexMissing, Spot
 
 ZONES = [None, UUID(int=1), UUID(int=2)]
 
@@ -121,3 +122,9 @@ def test_a_failed_change_leaves_the_tree_as_it_was() -> None:
     with pytest.raises(Exception, match="UNIQUE"):
         tree.put([Place(UUID(int=1), 0.0, 0.0, None, "OTHER"), Place(UUID(int=1), 1.0, 1.0, None, "OTHER")])
     assert [one.spot.distance_mm for one in tree.nearest(Location(31.2, 121.4), radius_m=1, limit=5)] == [0]
+
+
+def test_a_python_without_the_tree_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree_module, "TABLES", "CREATE VIRTUAL TABLE place USING rtree_that_is_not_there(a, b, c)")
+    with pytest.raises(SpatialIndexMissing, match="no usable R\\*Tree"):
+        PlaceTree()
