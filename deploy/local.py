@@ -1,4 +1,4 @@
-"""One command for one machine: migrate, load the demo data once, start the sandbox and the server, and stop both."""
+"""One command for one machine: migrate, load the demo data once, start the sandbox, the server and the worker, stop all."""
 
 from __future__ import annotations
 
@@ -53,22 +53,26 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-async def start(module: list[str], health_url: str) -> asyncio.subprocess.Process:
-    """Start a process of ours and return once it is healthy. Raises StartFailed."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *module, start_new_session=True, preexec_fn=end_with_parent
+async def spawn(module: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, start_new_session=True, preexec_fn=end_with_parent
     )
+
+
+async def start(module: str, health_url: str) -> asyncio.subprocess.Process:
+    """Start a process of ours and return once it is healthy. Raises StartFailed."""
+    process = await spawn(module)
     deadline = time.monotonic() + START_WITHIN_S
     async with httpx.AsyncClient(trust_env=False, timeout=1.0) as client:
         while time.monotonic() < deadline:
             if process.returncode is not None:
-                raise StartFailed(f"{' '.join(module)} ended with exit code {process.returncode}")
+                raise StartFailed(f"{module} ended with exit code {process.returncode}")
             with contextlib.suppress(httpx.HTTPError):
                 if (await client.get(health_url)).is_success:
                     return process
             await asyncio.sleep(PROBE_INTERVAL_S)
     await stop(process)
-    raise StartFailed(f"{' '.join(module)} did not become healthy within {START_WITHIN_S:.0f} s")
+    raise StartFailed(f"{module} did not become healthy within {START_WITHIN_S:.0f} s")
 
 
 async def stop(process: asyncio.subprocess.Process) -> None:
@@ -98,7 +102,10 @@ def welcome(settings: Settings, seconds: float) -> str:
 
 
 async def run(settings: Settings) -> int:
-    """Run until a signal comes or one of the two processes ends; return the exit code."""
+    """Run until a signal comes or one of the processes ends; return the exit code.
+
+    The worker is a process of its own where the database is not embedded.
+    """
     begun = time.monotonic()
     require_free_port(settings.host, settings.port, "PORT")
     require_free_port(settings.host, settings.sandbox_port, "SANDBOX_PORT")
@@ -109,13 +116,17 @@ async def run(settings: Settings) -> int:
         loop.add_signal_handler(number, stopping.set)
     async with contextlib.AsyncExitStack() as stack:
         preparing = asyncio.create_task(prepare(settings))
-        sandbox = await start(["-m", "sandbox"], f"{settings.sandbox_url}/healthz")
+        sandbox = await start("sandbox", f"{settings.sandbox_url}/healthz")
         stack.push_async_callback(stop, sandbox)
         await preparing
-        server = await start(["-m", "app"], f"http://{settings.host}:{settings.port}/readyz")
+        server = await start("app", f"http://{settings.host}:{settings.port}/readyz")
         stack.push_async_callback(stop, server)
+        processes = [sandbox, server]
+        if not settings.runs_worker:
+            processes.append(await spawn("jobs"))
+            stack.push_async_callback(stop, processes[-1])
         print(welcome(settings, time.monotonic() - begun), flush=True)
-        waits = [asyncio.create_task(wait()) for wait in (stopping.wait, sandbox.wait, server.wait)]
+        waits = [asyncio.create_task(wait()) for wait in (stopping.wait, *(each.wait for each in processes))]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
