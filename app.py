@@ -18,6 +18,7 @@ from domain.stations.index import StationIndex
 from endpoints import callbacks, graphiql, health, oauth
 from gateways.assembly import ThirdPartySettingsWrong, third_parties
 from jobs.assembly import relaying, working
+from jobs.wakes import forwarding_wakes
 from kernel import keys
 from kernel.logs import configure_logging, get_logger
 from kernel.settings import Settings, get_settings
@@ -68,8 +69,8 @@ class House:
             broadcast = await stack.enter_async_context(create_broadcast(settings))
             hub = Hub(broadcast, settings)
             stack.push_async_callback(hub.close)
-            if settings.runs_worker or not settings.redis_url:
-                await stack.enter_async_context(relaying(broadcast, settings))
+            await stack.enter_async_context(relaying(broadcast, settings))
+            await stack.enter_async_context(forwarding_wakes(settings.redis_url))
             if settings.runs_worker:
                 await stack.enter_async_context(working(settings, parties, sealer))
             stations = StationIndex()

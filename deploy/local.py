@@ -1,4 +1,4 @@
-"""One command for one machine: migrate, load the demo data once, start the sandbox, the server and the worker, stop all."""
+"""One command for one machine: migrate, load the demo data once, start the sandbox, the server and the worker."""
 
 from __future__ import annotations
 

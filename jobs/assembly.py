@@ -42,7 +42,7 @@ async def working(settings: Settings, third_parties: ThirdParties, sealer: Seale
 
 @asynccontextmanager
 async def publishing_to_redis(settings: Settings) -> AsyncIterator[None]:
-    """Relay from a process without a hub. Without Redis nobody could hear it, so the server polls the table then."""
+    """Relay from a process without a hub. Without Redis nobody could hear it, so the servers poll the table then."""
     if not settings.redis_url:
         yield
         return

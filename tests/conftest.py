@@ -23,6 +23,8 @@ from models.database import connected, migrate
 from tests.services import Service, ServiceFailed, ServiceUnavailable, find_free_port, run, start_postgres, start_redis
 
 FOREIGN_REDIS_DATABASE = 15
+# Copying files takes 31 ms where nothing is synced, the default (writing every page to the log) 76 ms.
+COPYING = "STRATEGY FILE_COPY"
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 
@@ -97,7 +99,7 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
     """A fresh, migrated PostgreSQL database."""
     name = f"youka_test_{secrets.token_hex(6)}"
-    execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+    execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {postgres_template} {COPYING}")
     yield with_database(postgres_server, name)
     execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -23,5 +23,5 @@ class EventSource(Protocol):
     def follow(self, stream: str, *, after: int | None) -> AsyncGenerator[StoredEvent, None]:
         """Yield the events behind position `after`, then new ones as they are committed, in order, each once.
 
-        None starts with what is committed after the call. The generator must be closed by its reader.
+        None starts with what is committed after the generator's first step. It must be closed by its reader.
         """
