@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 ASSETS_FOLDER = HERE / "vendor" / "graphiql"
 ASSETS_PATH = "/graphiql-assets"
 AUTHORIZATION_HINT = "Bearer PASTE-WHAT-make-token-PRINTS"
+DEMO_CARD = "1000111100000000001"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,25 @@ query NearestStations {
 RECHARGE = Tab(
     """\
 # `make token` prints a token for the Headers below.
-# Run MyCards; copy a card's id into the Variables.
+# Run the operations in their order:
+#   BindCard: copy the card's id into the Variables.
+#   CreateRecharge: copy the order's id there too.
+#   PayRecharge: then pay on the page of the sandbox.
 # The same key returns the same order again, never
 # a second one.
+mutation BindCard($number: String!) {
+  bindCard(input: {number: $number}) {
+    __typename
+    ... on BindCardSuccess {
+      card { id maskedNumber }
+    }
+    ... on UserError {
+      code
+      message
+    }
+  }
+}
+
 mutation CreateRecharge($card: ID!, $key: String!) {
   createRecharge(
     input: {
@@ -82,19 +99,29 @@ mutation CreateRecharge($card: ID!, $key: String!) {
   }
 }
 
-query MyCards {
-  viewer {
-    cards { edges { node { id maskedNumber } } }
+mutation PayRecharge($order: ID!, $key: String!) {
+  payRecharge(
+    input: {orderId: $order, idempotencyKey: $key}
+  ) {
+    __typename
+    ... on PayRechargeSuccess {
+      order { id state }
+    }
+    ... on UserError {
+      code
+      message
+    }
   }
 }
 """,
-    {"card": "", "key": ""},
+    {"number": DEMO_CARD, "card": "", "order": "", "key": ""},
 )
 
 ARRIVALS = Tab(
     """\
 # Each recharge of the token's user, told when its
-# money has arrived. Run it, then `make demo`.
+# money has arrived. Run it, then pay for an order
+# of the tab before, or say `make demo`.
 subscription Arrivals {
   arrivals {
     cursor

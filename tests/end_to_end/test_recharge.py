@@ -10,8 +10,11 @@ from typing import Any
 
 import httpx
 
+from models.database import connected
+from models.ledger import LedgerAccount
 from tests.house_process import RunningHouse
 from tests.sandbox_fixtures import Sandbox
+from tests.services import run
 
 BIND = 'mutation { bindCard(input: { number: "9012345678901234" }) { ... on BindCardSuccess { card { id } } } }'
 CREATE = """
@@ -60,6 +63,24 @@ def test_the_demo_sees_its_notice(house: RunningHouse) -> None:
     found = re.search(r"latency from arrival to notice: (\d+) ms", done.stdout)
     assert found, done.stdout
     assert done.stdout.count(" m  ") == 3
+    audit = house.client("jobs", "audit-ledger")
+    assert audit.returncode == 0, audit.stdout
+    assert "BROKEN" not in audit.stdout
+    assert audit.stdout.count("holds") == 8
+
+
+def test_the_audit_names_what_was_changed_by_hand(house: RunningHouse) -> None:
+    assert house.client("clients.demo").returncode == 0
+    run(_cook(house.environment["DATABASE_URL"]))
+    audit = house.client("jobs", "audit-ledger")
+    assert audit.returncode == 1
+    assert "BROKEN  a replay rebuilds every balance" in audit.stdout
+    assert "commission_income: a replay rebuilds every balance: balance_fen 1" in audit.stdout
+
+
+async def _cook(url: str) -> None:
+    async with connected(url):
+        await LedgerAccount.filter(code="commission_income").update(balance_fen=1)
 
 
 def test_the_demo_fails_without_a_server(house: RunningHouse) -> None:
