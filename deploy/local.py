@@ -10,13 +10,14 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 
 import httpx
 
 from jobs.imports import load_demo_data
 from kernel.logs import configure_logging
 from kernel.settings import Settings, get_settings
-from models.database import connected, migrate
+from models.database import UNREACHABLE, connected, migrate
 from models.stations import Station
 
 START_WITHIN_S = 20.0
@@ -30,11 +31,24 @@ class StartFailed(RuntimeError):
 
 
 async def prepare(settings: Settings) -> None:
-    """Bring the database up to date; the demo data is loaded where there is no station yet."""
-    await migrate(settings.database)
-    async with connected(settings.database):
-        if not await Station.exists():
-            await load_demo_data()
+    """Bring the database up to date; the demo data is loaded where there is no station yet. Raises StartFailed."""
+    try:
+        await migrate(settings.database)
+        async with connected(settings.database):
+            if not await Station.exists():
+                await load_demo_data()
+    except UNREACHABLE as error:
+        raise StartFailed(f"the database cannot be used: {error}") from error
+
+
+def require_folder(folder: Path) -> None:
+    """Raises StartFailed where nothing can be written into the folder."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartFailed(f"DATA_DIR {folder} cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StartFailed(f"DATA_DIR {folder} cannot be written to")
 
 
 def require_free_port(host: str, port: int, name: str) -> None:
@@ -88,13 +102,16 @@ async def stop(process: asyncio.subprocess.Process) -> None:
 
 
 def welcome(settings: Settings, seconds: float) -> str:
+    defaults = Settings.model_fields
+    ports = {"PORT": settings.port, "SANDBOX_PORT": settings.sandbox_port}
+    others = " ".join(f"{name}={port}" for name, port in ports.items() if port != defaults[name.lower()].default)
     return f"""
   油卡 Youka is ready after {seconds:.1f} s.
 
     GraphiQL        {settings.base_url}/graphql
     Sandbox         {settings.sandbox_url}/      pay open orders here by hand
-    Try it          make demo                    a recharge from sign-in to the arrival notice
-    An own query    make token                   an access token for the header Authorization
+    Try it          {f"make demo {others}":<28} a recharge from sign-in to the arrival notice
+    An own query    {f"make token {others}":<28} an access token for the header Authorization
     Data            {settings.data_dir.resolve()}
 
   Stop with Ctrl-C; the data stays.
@@ -109,7 +126,9 @@ async def run(settings: Settings) -> int:
     begun = time.monotonic()
     require_free_port(settings.host, settings.port, "PORT")
     require_free_port(settings.host, settings.sandbox_port, "SANDBOX_PORT")
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    if settings.port == settings.sandbox_port:
+        raise StartFailed(f"PORT and SANDBOX_PORT are both {settings.port}; choose another for one of them")
+    require_folder(settings.data_dir)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -10,8 +10,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from starlette.responses import HTMLResponse
-from starlette.routing import BaseRoute, Mount
+from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 HERE = Path(__file__).parent
@@ -139,8 +139,11 @@ TABS = (NEAREST_STATIONS, RECHARGE, ARRIVALS)
 
 
 def routes() -> list[BaseRoute]:
-    """Return the routes of the page's own assets."""
-    return [Mount(ASSETS_PATH, StaticFiles(directory=ASSETS_FOLDER), name="graphiql-assets")]
+    """Return the routes of the page's own assets, and the way to the page from the server's bare address."""
+    return [
+        Route("/", RedirectResponse("/graphql")),
+        Mount(ASSETS_PATH, StaticFiles(directory=ASSETS_FOLDER), name="graphiql-assets"),
+    ]
 
 
 def page(*, endpoint: str = "/graphql") -> HTMLResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.payments.ports import ChannelRefundState, RefundFacts, TradeFacts, TradeState
+from domain.payments.ports import PAID_TRADES, ChannelRefundState, RefundFacts, TradeFacts, TradeState
 from gateways.documents import Document, Malformed, child, fen, moment_or_none, text, text_or_none
 
 CURRENCY = "CNY"
@@ -14,7 +14,7 @@ TRADE_STATES = {
     "PAYERROR": TradeState.UNPAID,
     "SUCCESS": TradeState.SUCCESS,
     # 转入退款: it was paid, and a refund of it has begun.
-    "REFUND": TradeState.SUCCESS,
+    "REFUND": TradeState.REFUNDED,
     "CLOSED": TradeState.CLOSED,
     "REVOKED": TradeState.CLOSED,
 }
@@ -33,7 +33,7 @@ def read_trade(document: Document) -> TradeFacts:
     state = TRADE_STATES.get(text(document, "trade_state"))
     if state is None:
         raise Malformed("an unknown trade_state")
-    paid = state is TradeState.SUCCESS
+    paid = state in PAID_TRADES
     return TradeFacts(
         out_trade_no=text(document, "out_trade_no"),
         state=state,

@@ -8,13 +8,21 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.cards.ports import RechargeFacts
+from domain.ledger.operations import PostedAlready
 from domain.orders import paying, recharging, refunding
-from domain.orders.lifecycle import Trigger
+from domain.orders.lifecycle import TransitionRefused, Trigger
 from domain.orders.notices import from_row
 from domain.orders.operations import give_up_unpaid
 from domain.orders.ports import ThirdParties
 from domain.orders.queries import UNPAID, by_id
-from domain.payments.ports import ChannelRefused, ChannelUnavailable, RefundFacts, TradeFacts, TradeState
+from domain.payments.ports import (
+    PAID_TRADES,
+    ChannelRefused,
+    ChannelUnavailable,
+    RefundFacts,
+    TradeFacts,
+    TradeState,
+)
 from domain.payments.rules import PaymentMismatch
 from domain.pricing import operations as pricing
 from domain.work.operations import Kind
@@ -33,8 +41,11 @@ FOR_A_PERSON = (
     PaymentMismatch,
     recharging.UnknownRecharge,
     recharging.RechargeContradiction,
+    refunding.RefundAbnormal,
     refunding.UnknownRefund,
     refunding.RefundMismatch,
+    TransitionRefused,
+    PostedAlready,
 )
 
 
@@ -97,7 +108,7 @@ class Handlers:
         except ChannelUnavailable:
             return self._later(job, now)
         try:
-            if facts.state is TradeState.SUCCESS:
+            if facts.state in PAID_TRADES:
                 await paying.confirm_payment(facts=facts, channel=self.third_parties.channel, actor=ACTOR, now=now)
                 return None
         except FOR_A_PERSON as error:

@@ -22,7 +22,7 @@ from jobs.import_report import Report, printable
 from jobs.import_stations import import_stations, station_of
 from kernel.clock import utc_now
 from kernel.settings import get_settings
-from models.database import connected, migrate
+from models.database import UNREACHABLE, connected, migrate
 
 DEMO_DATA = Path(__file__).parent / "demo_data"
 
@@ -123,6 +123,6 @@ def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
 
     try:
         return asyncio.run(opened())
-    except (BaseORMException, OSError) as error:
+    except (BaseORMException, *UNREACHABLE) as error:
         print(f"the database cannot be used: {printable(str(error))}", file=sys.stderr)
         return UNFINISHED

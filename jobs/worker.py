@@ -139,7 +139,7 @@ class Worker:
             parked = await work.fail(
                 job, error=f"{type(error).__name__}", attempts_max=self._settings.job_attempts_max, now=utc_now()
             )
-            log.exception("job.failed", key=job.key, attempts=job.attempts + 1, parked=parked)
+            log.exception("job.failed", key=job.key, failures=job.failures + 1, parked=parked)
         else:
             if due_at is None:
                 await work.finish(job, now=utc_now())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -127,5 +128,12 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """Read the environment once per process."""
-    return Settings()
+    """Read the environment once per process. Where a variable is wrong the process ends and says which and why."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_input=False):
+            name = str(problem["loc"][0])
+            variable = name if name.isupper() else f"YOUKA_{name.upper()}"
+            sys.stderr.write(f"youka: {variable}: {problem['msg']}\n")
+        raise SystemExit(2) from None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import asyncpg
 from tortoise import Tortoise
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.context import TortoiseContext
@@ -48,6 +49,10 @@ class UnsupportedDatabase(ValueError):
     """The address names neither SQLite (`sqlite:///path`) nor PostgreSQL (`postgres://user@host/name`)."""
 
 
+# What opening a database raises where its address, its password or its host is wrong.
+UNREACHABLE = (UnsupportedDatabase, asyncpg.InvalidAuthorizationSpecificationError, OSError)
+
+
 def config(url: str, settings: Settings | None = None) -> dict[str, Any]:
     """Return Tortoise's configuration for an address. Raises UnsupportedDatabase."""
     settings = settings or get_settings()
@@ -73,7 +78,7 @@ def _connection(url: str, settings: Settings) -> dict[str, Any]:
     if parts.scheme in {"postgres", "postgresql"}:
         options: dict[str, Any] = dict(parse_qsl(parts.query))
         return {
-            "engine": "tortoise.backends.asyncpg",
+            "engine": "models.engines.postgres",
             "credentials": {
                 "host": options.pop("host", None) or parts.hostname or "127.0.0.1",
                 "port": parts.port or 5432,
@@ -186,5 +191,14 @@ def _finished(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
+def main() -> int:
+    try:
+        asyncio.run(migrate(sys.argv[1] if len(sys.argv) > 1 else get_settings().database))
+    except UNREACHABLE as error:
+        sys.stderr.write(f"youka: the database cannot be used: {error}\n")
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    asyncio.run(migrate(sys.argv[1] if len(sys.argv) > 1 else get_settings().database))
+    sys.exit(main())

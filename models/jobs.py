@@ -9,7 +9,10 @@ from models.fields import UtcDatetimeField
 
 
 class Job(Model):
-    """One piece of work with its due time, attempts and lease. `parked_at` marks what waits for a person."""
+    """One piece of work with its due time, attempts and lease. `parked_at` marks what waits for a person.
+
+    `attempts` counts every run, waiting for somebody else included; `failures` those that failed since the last wait.
+    """
 
     id = fields.UUIDField(primary_key=True)
     kind = fields.CharField(max_length=32)
@@ -17,6 +20,7 @@ class Job(Model):
     payload: fields.JSONField[dict[str, str]] = fields.JSONField()
     due_at = UtcDatetimeField()
     attempts = fields.IntField()
+    failures = fields.IntField(default=0, db_default=0)
     lease_until = UtcDatetimeField(null=True)
     lease_owner = fields.CharField(max_length=64, null=True)
     last_error = fields.CharField(max_length=256, null=True)

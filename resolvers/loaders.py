@@ -47,11 +47,16 @@ def build(clock: Callable[[], datetime] = utc_now) -> Loaders:
 
 
 async def _cards_of_viewer(keys: list[tuple[Viewer, Page]]) -> list[list[FuelCard]]:
-    return [await cards.of_viewer(viewer=viewer, first=page.limit, after=page.after_id) for viewer, page in keys]
+    found = {
+        (viewer, page): await cards.of_viewer(viewer=viewer, first=page.limit, after=page.after_id)
+        for viewer, page in set(keys)
+    }
+    return [found[key] for key in keys]
 
 
 async def _orders_of_viewer(keys: list[tuple[Viewer, Page, OrderState | None]]) -> list[list[RechargeOrder]]:
-    return [
-        await orders.of_viewer(viewer=viewer, state=state, first=page.limit, after=page.after_id)
-        for viewer, page, state in keys
-    ]
+    found = {
+        (viewer, page, state): await orders.of_viewer(viewer=viewer, state=state, first=page.limit, after=page.after_id)
+        for viewer, page, state in set(keys)
+    }
+    return [found[key] for key in keys]

@@ -9,6 +9,7 @@ from uuid import UUID
 import strawberry
 
 from domain.cards import queries as cards
+from domain.identity import queries as identity
 from domain.orders import queries as orders
 from resolvers.prices import price_by_key, zone_by_key
 from resolvers.stations import station_by_key
@@ -16,6 +17,7 @@ from schema.types.cards import Card
 from schema.types.context import Info
 from schema.types.orders import Order
 from schema.types.relay import Node, parse_global_id
+from schema.types.viewer import Profile
 
 
 async def node(
@@ -36,10 +38,17 @@ async def _card(info: Info, key: UUID) -> Node | None:
     return Card.of(row) if row else None
 
 
+async def _profile(info: Info, key: UUID) -> Node | None:
+    viewer = info.context.viewer
+    row = await identity.profile(viewer=viewer) if viewer and viewer.user_id == key else None
+    return Profile.of(row) if row else None
+
+
 FINDERS: dict[str, Callable[[Info, UUID], Awaitable[Node | None]]] = {
     "Card": _card,
     "Order": _order,
     "Price": price_by_key,
     "PriceZone": zone_by_key,
+    "Profile": _profile,
     "Station": station_by_key,
 }

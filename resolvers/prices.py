@@ -34,7 +34,8 @@ async def prices(
 
 async def price_by_key(info: Info, key: UUID) -> Price | None:
     row = await info.context.loaders.prices.load(key)
-    return Price.of(row) if row else None
+    # One that is yet to come is in no list either.
+    return Price.of(row) if row and row.effective_from <= info.context.now else None
 
 
 async def zone_by_key(info: Info, key: UUID) -> PriceZone | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from graphql import GraphQLError, GraphQLSyntaxError
+from graphql.language import ValueNode
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
@@ -74,6 +75,15 @@ def _code(error: GraphQLError, cause: BaseException | None) -> str | None:
     if isinstance(cause, InvalidOperationTypeError):
         return "OPERATION_NOT_ALLOWED"
     # Validation, and reading the variables, come before execution: their errors have no place in the answer.
-    if cause is None and error.path is None:
+    if cause is None and (error.path is None or _blames_a_value(error)):
         return "GRAPHQL_VALIDATION_FAILED"
     return None
+
+
+def _blames_a_value(error: GraphQLError) -> bool:
+    """Whether it points at a value in the document, such as a variable that is null where its argument may not be.
+
+    Only execution finds these (https://spec.graphql.org/October2021/#sec-All-Variable-Usages-Are-Allowed); whatever
+    else goes wrong there points at a field.
+    """
+    return bool(error.nodes) and all(isinstance(node, ValueNode) for node in error.nodes or ())

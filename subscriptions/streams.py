@@ -26,7 +26,7 @@ from models.orders import RechargeOrder
 from schema.types.context import Info
 from schema.types.enums import Product
 from schema.types.notices import ArrivalEvent, OrderEvent, PriceChangeEvent
-from schema.types.relay import decode_cursor, key_of
+from schema.types.relay import CursorMalformed, decode_cursor, key_of
 from subscriptions.hub import steadily
 
 log = get_logger(__name__)
@@ -120,7 +120,7 @@ async def _order_updates(
     stream = order_stream(order.id)
     shown_version = 0
     if shows_first:
-        yield OrderEvent.of(stream, after, order=order)
+        yield OrderEvent.of(stream, order=order)
         shown_version = order.version
     async with aclosing(info.context.services.events.follow(stream, after=after)) as events:
         async for event in events:
@@ -129,7 +129,7 @@ async def _order_updates(
             current = await _order(viewer, order.id)
             if current:
                 shown_version = current.version
-                yield OrderEvent.of(stream, event.position, order=current)
+                yield OrderEvent.of(stream, order=current)
 
 
 async def _price_changes(
@@ -179,7 +179,7 @@ def _position(info: Info, stream: str, after: str, newest: int) -> int:
     """Read a cursor. Nonsense, a cursor of another stream and one that is yet to come are CURSOR_INVALID."""
     try:
         name, position = decode_cursor(after, str, _whole)
-    except GraphQLError:
+    except CursorMalformed:
         raise _refusal(info, CursorInvalid()) from None
     if name != stream or not 0 <= position <= newest:
         raise _refusal(info, CursorInvalid())

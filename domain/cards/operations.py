@@ -7,7 +7,7 @@ from datetime import datetime
 from tortoise.exceptions import IntegrityError
 
 from domain.cards import rules
-from domain.identity.viewer import Viewer
+from domain.identity.viewer import AccountGone, Viewer
 from kernel.errors import YoukaError
 from kernel.ids import new_id
 from kernel.sealing import Sealer
@@ -21,12 +21,19 @@ class TooManyCards(YoukaError):
 
 
 async def bind(*, viewer: Viewer, number: str, sealer: Sealer, cards_max: int, now: datetime) -> FuelCard:
-    """Bind a card to the viewer; binding it again returns it. Raises CardNumberInvalid or TooManyCards."""
+    """Bind a card to the viewer; binding it again returns it.
+
+    Raises CardNumberInvalid, TooManyCards, or AccountGone.
+    """
     card_number = rules.read_number(number)
     try:
         return await _bind(viewer, card_number, sealer, cards_max, now)
-    except IntegrityError:
-        return await FuelCard.get(user_id=viewer.user_id, number_digest=sealer.digest(card_number.digits))
+    except IntegrityError as error:
+        # The same card was bound in another request, or there is no such user any more.
+        bound = await FuelCard.get_or_none(user_id=viewer.user_id, number_digest=sealer.digest(card_number.digits))
+        if bound is None:
+            raise AccountGone from error
+        return bound
 
 
 @transactional

@@ -6,6 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from kernel.errors import YoukaError
+
+
+class AccountGone(YoukaError):
+    """The token is good, but the user whom it names is not there any more."""
+
+    code = "UNAUTHENTICATED"
+    messages = {"zh-CN": "账号不存在，请重新登录", "en": "The account is gone, please sign in again"}
+
 
 @dataclass(frozen=True, slots=True)
 class Viewer:

@@ -53,7 +53,9 @@ def paid(*, order_id: UUID, attempt: int, clearing: str, amount_fen: int) -> Pos
 
 def succeeded(*, order_id: UUID, issuer: str, amount_fen: int, cost_fen: int) -> Posting:
     """L2: the issuer recharged the card for `cost_fen` of our deposit; the rest is commission, a shortfall a loss."""
-    lines = [Line(TRANSIT, amount_fen), Line(issuer_prepaid(issuer), -cost_fen)]
+    lines = [Line(TRANSIT, amount_fen)]
+    if cost_fen > 0:
+        lines.append(Line(issuer_prepaid(issuer), -cost_fen))
     margin = amount_fen - cost_fen
     if margin > 0:
         lines.append(Line(COMMISSION, -margin))

@@ -15,7 +15,7 @@ from domain.orders.lifecycle import Trigger
 from domain.orders.paying import confirm_payment, made_unpayable
 from domain.orders.transitions import advance, lock, record_creation
 from domain.payments import operations as payments
-from domain.payments.ports import ChannelRefused, ChannelUnavailable, PaymentChannel, TradeState
+from domain.payments.ports import PAID_TRADES, ChannelRefused, ChannelUnavailable, PaymentChannel
 from domain.payments.queries import open_attempt_of
 from domain.risk import rules as risk
 from domain.work.operations import Kind, schedule
@@ -155,7 +155,7 @@ async def give_up_unpaid(
     attempt = await open_attempt_of(order.id) if order.state is OrderState.PAYING else None
     if attempt:
         facts = await made_unpayable(attempt.out_trade_no, channel)
-        if facts.state is TradeState.SUCCESS:
+        if facts.state in PAID_TRADES:
             return await confirm_payment(facts=facts, channel=channel, actor=actor, now=now)
     return await _give_up(order.id, trigger, attempt.id if attempt else None, actor, now)
 

@@ -17,6 +17,7 @@ from domain.orders.lifecycle import UNPAID_KINDS, RefundTrigger, Trigger
 from domain.orders.transitions import advance, advance_refund, lock
 from domain.payments import operations as payments
 from domain.payments.ports import (
+    PAID_TRADES,
     ChannelRefused,
     ChannelUnavailable,
     PaymentChannel,
@@ -154,7 +155,9 @@ async def _prepay(
     except ChannelRefused as error:
         await _give_up_attempt(attempt, channel, actor=viewer.actor, reason=error.code, now=now)
         raise PaymentRefused from error
-    await payments.keep_prepay_id(attempt=attempt, prepay_id=prepay_id)
+    if not await payments.keep_prepay_id(attempt=attempt, prepay_id=prepay_id):
+        # It was given up while the channel still made it; whoever got the parameters now would pay for nothing.
+        raise OrderNotPayable
     return prepay_id
 
 
@@ -166,14 +169,14 @@ async def _give_up_attempt(
         facts = await made_unpayable(attempt.out_trade_no, channel)
     except (ChannelUnavailable, ChannelRefused) as error:
         raise PaymentUnavailable from error
-    if facts.state is TradeState.SUCCESS:
+    if facts.state in PAID_TRADES:
         await confirm_payment(facts=facts, channel=channel, actor=actor, now=now)
         raise OrderNotPayable
     await close_attempt(out_trade_no=attempt.out_trade_no, actor=actor, reason=reason, now=now)
 
 
 async def made_unpayable(out_trade_no: str, channel: PaymentChannel) -> TradeFacts:
-    """Query, close, and query again, and return facts that can no longer change unless they are SUCCESS.
+    """Query, close, and query again, and return facts that can no longer change unless it is paid.
 
     Raises ChannelUnavailable while the channel has not closed it, or ChannelRefused.
     """
@@ -207,9 +210,10 @@ async def confirm_payment(*, facts: TradeFacts, channel: PaymentChannel, actor: 
     """Apply a payment that a verified callback or a query tells of; a copy of it changes nothing.
 
     PAYING becomes RECHARGING with L1 (row 4). An order that failed unpaid is never reopened: the money is booked and
-    owed back at once (row 7). Raises UnknownPayment, PaymentMismatch or UnexpectedPayment, for a person to look at.
+    owed back at once (row 7). A payment that somebody refunds before we have heard of it recharges nothing. Raises
+    UnknownPayment, PaymentMismatch or UnexpectedPayment, for a person to look at.
     """
-    if facts.state is not TradeState.SUCCESS:
+    if facts.state not in PAID_TRADES:
         raise UnexpectedPayment(facts.state)
     attempt = await by_out_trade_no(facts.out_trade_no)
     if attempt is None:
@@ -221,6 +225,8 @@ async def confirm_payment(*, facts: TradeFacts, channel: PaymentChannel, actor: 
         if attempt.transaction_id != facts.transaction_id:
             raise PaymentMismatch("transaction_id")
         return order
+    if facts.state is TradeState.REFUNDED:
+        raise UnexpectedPayment(f"the payment of order {order.id} is refunded, and not by us")
     late = order.state is OrderState.FAILED and order.failure_kind in UNPAID_KINDS
     if not late and order.state is not OrderState.PAYING:
         raise UnexpectedPayment(f"order {order.id} is {order.state}")

@@ -33,12 +33,19 @@ class RefundMismatch(Exception):
     """The facts are signed but not ours: another amount or another payment. A person must look at it."""
 
 
+class RefundAbnormal(Exception):
+    """The channel could not give the money back, and asking again cannot help. A person must pay it."""
+
+
 async def push_refund(*, refund_id: UUID, channel: PaymentChannel, actor: str, now: datetime) -> bool:
     """Ask for the refund, or how it stands, and return whether it needs no further asking.
 
-    The channel is queried first and asked again only under the same number, so a retry can never pay twice.
+    The channel is queried first and asked again only under the same number, so a retry can never pay twice. Raises
+    RefundAbnormal, RefundMismatch or ChannelRefused.
     """
     refund = await Refund.get(id=refund_id)
+    if refund.state is RefundState.ABNORMAL:
+        raise RefundAbnormal(refund.out_refund_no)
     if refund.state is not RefundState.PROCESSING:
         return True
     attempt = await PaymentAttempt.get(id=refund.attempt_id)
@@ -57,7 +64,9 @@ async def push_refund(*, refund_id: UUID, channel: PaymentChannel, actor: str, n
     except ChannelUnavailable:
         return False
     await settle_refund(facts=facts, actor=actor, now=now)
-    return facts.state in {ChannelRefundState.SUCCESS, ChannelRefundState.ABNORMAL}
+    if facts.state is ChannelRefundState.ABNORMAL:
+        raise RefundAbnormal(refund.out_refund_no)
+    return facts.state is ChannelRefundState.SUCCESS
 
 
 @transactional

@@ -87,7 +87,7 @@ async def _record(
         request_id=str(structlog.contextvars.get_contextvars().get("request_id", ""))[:64],
         occurred_at=now,
     )
-    await append(
+    position = await append(
         stream=order_stream(order.id),
         type=EventType.ORDER_CHANGED,
         payload={
@@ -98,3 +98,6 @@ async def _record(
         },
         now=now,
     )
+    # Whoever resumes from an order's version resumes from the event that made it.
+    if position != order.version:
+        raise OrderChanged(order.id)

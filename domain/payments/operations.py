@@ -44,8 +44,10 @@ async def open_attempt(*, order: RechargeOrder, channel: PaymentChannel, now: da
     )
 
 
-async def keep_prepay_id(*, attempt: PaymentAttempt, prepay_id: str) -> None:
-    await PaymentAttempt.filter(id=attempt.id, state=PaymentState.OPEN).update(prepay_id=prepay_id)
+async def keep_prepay_id(*, attempt: PaymentAttempt, prepay_id: str) -> bool:
+    """Return whether the attempt is still open, so that it may be paid."""
+    changed = await PaymentAttempt.filter(id=attempt.id, state=PaymentState.OPEN).update(prepay_id=prepay_id)
+    return changed == 1
 
 
 async def mark_paid(*, attempt: PaymentAttempt, facts: TradeFacts, now: datetime) -> None:

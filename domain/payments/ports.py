@@ -26,12 +26,19 @@ class NoticeRefused(Exception):
 
 
 class TradeState(StrEnum):
-    """The channel's word on one merchant order (WeChat Pay's `trade_state`, reduced)."""
+    """The channel's word on one merchant order (WeChat Pay's `trade_state`, reduced).
+
+    REFUNDED was paid, and all or some of the money is on its way back.
+    """
 
     NOT_FOUND = "NOT_FOUND"
     UNPAID = "UNPAID"
     SUCCESS = "SUCCESS"
+    REFUNDED = "REFUNDED"
     CLOSED = "CLOSED"
+
+
+PAID_TRADES = frozenset({TradeState.SUCCESS, TradeState.REFUNDED})
 
 
 class ChannelRefundState(StrEnum):

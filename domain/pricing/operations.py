@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from domain.events.operations import append
@@ -32,6 +33,8 @@ ROWS_PER_UPDATE_MAX = 100
 MOMENT = timedelta(microseconds=1)
 
 ZoneKey = tuple[str, str]
+# Thousandths of a yuan per litre, by zone and product.
+Amounts = dict[tuple[UUID, Product], int]
 
 
 class PricesNotYetEffective(YoukaError):
@@ -91,7 +94,7 @@ async def load_prices(
     outcomes = await _write_prices(prices, ids, effective_from, now)
     if effective_from <= now:
         after = await current(zone_ids=ids.values(), now=now)
-        await _tell(_all(after), previous=before, now=now)
+        await _tell(_all(after), previous=_amounts(before), now=now)
     elif any(outcome.change is not Change.UNCHANGED for outcome in outcomes):
         moment = effective_from.isoformat()
         await schedule(
@@ -140,18 +143,18 @@ async def load_regions(*, regions: Sequence[RegionRecord]) -> list[Outcome]:
 async def announce(*, effective_from: datetime, now: datetime) -> int:
     """Tell of the prices that came into force at a moment, each once, and return how many were told of now.
 
-    Prices that another notice has replaced since, or that equal the price before them, are not told of. Raises
-    PricesNotYetEffective where the moment has not come.
+    Where another notice has replaced them since, its price is told of instead: compared with the replaced one alone it
+    might seem unchanged. Prices that equal what was told of last are not told of. Raises PricesNotYetEffective where
+    the moment has not come.
     """
     if effective_from > now:
         raise PricesNotYetEffective(effective_from=effective_from.isoformat())
     await hold(PRICES)
     zone_ids = set(await Price.filter(effective_from=effective_from).values_list("zone_id", flat=True))
-    told = await _told_since(effective_from)
     in_force = _all(await current(zone_ids=zone_ids, now=now))  # type: ignore[arg-type]
-    new = [price for price in in_force if price.effective_from == effective_from and price.id not in told]
+    new = [price for price in in_force if price.effective_from >= effective_from]
     before = await current(zone_ids={price.zone_id for price in new}, now=effective_from - MOMENT)
-    return await _tell(new, previous=before, now=now)
+    return await _tell(new, previous=_amounts(before) | await _told_since(effective_from), now=now)
 
 
 async def _zone_ids(keys: Iterable[ZoneKey]) -> dict[ZoneKey, UUID]:
@@ -208,14 +211,15 @@ def _all(prices: dict[UUID, list[ZonePrice]]) -> list[ZonePrice]:
     return [price for of_zone in prices.values() for price in of_zone]
 
 
-async def _tell(prices: Collection[ZonePrice], *, previous: dict[UUID, list[ZonePrice]], now: datetime) -> int:
+def _amounts(prices: dict[UUID, list[ZonePrice]]) -> Amounts:
+    return {(price.zone_id, price.product): price.milliyuan for price in _all(prices)}
+
+
+async def _tell(prices: Collection[ZonePrice], *, previous: Amounts, now: datetime) -> int:
     """Append an event for each price that is another than the previous one of its zone and product."""
-    before: dict[tuple[UUID, Product], int] = {
-        (price.zone_id, price.product): price.milliyuan for price in _all(previous)
-    }
     told = 0
     for price in prices:
-        previous_milliyuan = before.get((price.zone_id, price.product))
+        previous_milliyuan = previous.get((price.zone_id, price.product))
         if previous_milliyuan == price.milliyuan:
             continue
         payload = {
@@ -231,7 +235,8 @@ async def _tell(prices: Collection[ZonePrice], *, previous: dict[UUID, list[Zone
     return told
 
 
-async def _told_since(moment: datetime) -> set[UUID]:
-    rows = Event.filter(stream=PRICES, type=EventType.PRICE_CHANGED.value, occurred_at__gte=moment)
-    payloads: list[dict[str, object]] = await rows.values_list("payload", flat=True)  # type: ignore[assignment]
-    return {UUID(str(payload["price_id"])) for payload in payloads}
+async def _told_since(moment: datetime) -> Amounts:
+    """Return what was told of last, since the moment."""
+    rows = Event.filter(stream=PRICES, type=EventType.PRICE_CHANGED.value, occurred_at__gte=moment).order_by("position")
+    payloads: list[dict[str, Any]] = await rows.values_list("payload", flat=True)  # type: ignore[assignment]
+    return {(UUID(payload["zone_id"]), Product(payload["product"])): int(payload["milliyuan"]) for payload in payloads}

@@ -17,6 +17,8 @@ from kernel.states import Product
 from models.pricing import Price, PriceRegion, PriceZone
 
 COLUMNS = "p.id, p.zone_id, p.product, p.milliyuan_per_litre, p.effective_from, p.source, p.source_url"
+# PostgreSQL takes 32,767 values in a statement, and each page brings two.
+PAGES_PER_STATEMENT_MAX = 1_000
 # Behind every price there is: a page that starts nowhere in particular starts here.
 END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -146,9 +148,19 @@ async def listed(
 
 
 async def histories(pages: Sequence[HistoryPage], *, now: datetime) -> list[list[ZonePrice]]:
-    """Return each page's prices, newest first, without those that are yet to come. One statement."""
-    if not pages:
-        return []
+    """Return each page's prices, newest first, without those that are yet to come. Pages that are alike are read once.
+
+    One statement for each PAGES_PER_STATEMENT_MAX different pages.
+    """
+    found: dict[HistoryPage, list[ZonePrice]] = {}
+    different = list(dict.fromkeys(pages))
+    for start in range(0, len(different), PAGES_PER_STATEMENT_MAX):
+        batch = different[start : start + PAGES_PER_STATEMENT_MAX]
+        found.update(zip(batch, await _histories(batch, now), strict=True))
+    return [found[page] for page in pages]
+
+
+async def _histories(pages: Sequence[HistoryPage], now: datetime) -> list[list[ZonePrice]]:
     statement = Statement()
     wanted = ", ".join(
         f"({number}, {statement.uuid(page.zone_id)}, '{page.product.value}', {statement.moment(page.before)}, "

@@ -52,7 +52,10 @@ async def claim(*, owner: str, limit: int, lease: timedelta, now: datetime) -> l
 
 async def renew(*, jobs: Sequence[Job], lease: timedelta, now: datetime) -> None:
     """Keep work that still runs. A lease that somebody else has taken over meanwhile is left alone."""
-    mine = Q(id__in=[job.id for job in jobs], lease_owner__in={job.lease_owner for job in jobs})
+    # Work that was put back a moment ago has no lease, and must not get one again.
+    mine = Q(
+        id__in=[job.id for job in jobs], lease_owner__in={job.lease_owner for job in jobs}, lease_until__isnull=False
+    )
     await Job.filter(mine).update(lease_until=now + lease)
 
 
@@ -63,17 +66,21 @@ async def finish(job: Job, *, now: datetime) -> None:
 async def again(job: Job, *, due_at: datetime) -> None:
     """Put the work back for later; waiting for somebody else is not a failure, but it is counted."""
     await Job.filter(id=job.id, lease_owner=job.lease_owner).update(
-        due_at=due_at, attempts=job.attempts + 1, lease_until=None, last_error=None
+        due_at=due_at, attempts=job.attempts + 1, failures=0, lease_until=None, last_error=None
     )
 
 
 async def fail(job: Job, *, error: str, attempts_max: int, now: datetime) -> bool:
-    """Put failed work back with backoff, or park it for a person. Returns whether it is parked now."""
-    attempts = job.attempts + 1
-    parked = attempts >= attempts_max
+    """Put failed work back with backoff, or park it for a person. Returns whether it is parked now.
+
+    Only failures in a row count: work that has waited for somebody else all day may fail as often as new work.
+    """
+    failures = job.failures + 1
+    parked = failures >= attempts_max
     await Job.filter(id=job.id, lease_owner=job.lease_owner).update(
-        attempts=attempts,
-        due_at=now + timedelta(seconds=backoff_s(attempts)),
+        attempts=job.attempts + 1,
+        failures=failures,
+        due_at=now + timedelta(seconds=backoff_s(failures)),
         parked_at=now if parked else None,
         lease_until=None,
         last_error=error[:ERROR_LENGTH_MAX],

@@ -7,15 +7,50 @@ begins every transaction with the lock (`BEGIN IMMEDIATE`, https://www.sqlite.or
 from __future__ import annotations
 
 import sqlite3
+from typing import Any, cast
 
-from tortoise.backends.base.client import NestedTransactionContext, TransactionContext
+from tortoise.backends.base.client import (
+    ConnectionWrapper,
+    NestedTransactionContext,
+    TransactionalDBClient,
+    TransactionContext,
+)
 from tortoise.backends.sqlite.client import (
     SqliteClient,
     SqliteTransactionContext,
     SqliteTransactionWrapper,
     translate_exceptions,
 )
-from tortoise.exceptions import TransactionManagementError
+from tortoise.connection import get_connections
+from tortoise.exceptions import DBConnectionError, TransactionManagementError
+
+
+class ReleasingConnection(ConnectionWrapper[Any]):
+    """The ORM's own keeps its lock where the file cannot be opened, and every later statement waits for it."""
+
+    async def __aenter__(self) -> Any:
+        await self._lock.acquire()
+        try:
+            await self.ensure_connection()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self.connection
+
+
+class ReleasingTransactionContext(SqliteTransactionContext):
+    """The ORM's own keeps its lock where the transaction does not begin, and every later request waits for it."""
+
+    async def __aenter__(self) -> TransactionalDBClient:
+        await self._trxlock.acquire()
+        try:
+            await self.ensure_connection()
+            await self.connection.begin()
+        except BaseException:
+            self._trxlock.release()
+            raise
+        self.token = get_connections().set(self.connection_name, self.connection)
+        return cast(TransactionalDBClient, self.connection)
 
 
 class ImmediateTransaction(SqliteTransactionWrapper):
@@ -28,21 +63,44 @@ class ImmediateTransaction(SqliteTransactionWrapper):
         except sqlite3.OperationalError as error:
             raise TransactionManagementError(error) from error
 
+    async def commit(self) -> None:
+        try:
+            await super().commit()
+        except BaseException:
+            # SQLite leaves the transaction open where a commit fails, and no other could begin.
+            await self.rollback()
+            raise
+
 
 class ImmediateSqliteClient(SqliteClient):
+    async def create_connection(self, with_db: bool) -> None:
+        """Open the file. Raises DBConnectionError where it cannot be opened or is no database."""
+        try:
+            await super().create_connection(with_db)
+        except BaseException as error:
+            # A connection that is half open has a thread, which would keep the process from ending.
+            await self.close()
+            if isinstance(error, sqlite3.Error):
+                raise DBConnectionError(f"{self.filename}: {error}") from error
+            raise
+
+    def acquire_connection(self) -> ConnectionWrapper[Any]:
+        return ReleasingConnection(self._lock, self)
+
     def _in_transaction(self) -> TransactionContext:
-        return SqliteTransactionContext(ImmediateTransaction(self), self._lock)
+        return ReleasingTransactionContext(ImmediateTransaction(self), self._lock)
 
     @translate_exceptions
     async def execute_many(self, query: str, values: list[list[object]]) -> None:
         async with self.acquire_connection() as connection:
-            await connection.execute("BEGIN IMMEDIATE")
             try:
+                # Inside the try: a caller that is cancelled here does not see whether it began.
+                await connection.execute("BEGIN IMMEDIATE")
                 await connection.executemany(query, values)
+                await connection.commit()
             except BaseException:
                 await connection.rollback()
                 raise
-            await connection.commit()
 
 
 client_class = ImmediateSqliteClient

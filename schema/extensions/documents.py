@@ -18,6 +18,8 @@ TOKENS_MAX = 5_000
 DOCUMENTS_CACHED_MAX = 512
 # A long document costs a client as much to send as us to parse, and would fill the cache's memory.
 DOCUMENT_LENGTH_CACHED_MAX = 16_384
+# A parsed document takes about a hundred bytes for each of its characters, so this is some 50 MB.
+DOCUMENTS_LENGTH_CACHED_MAX = 512 * 1024
 
 
 @dataclass(slots=True)
@@ -31,9 +33,10 @@ class Document:
 class DocumentCache:
     """The documents used last, by their text. It belongs to one schema, since that is what they are valid for."""
 
-    def __init__(self, *, size_max: int = DOCUMENTS_CACHED_MAX) -> None:
+    def __init__(self, *, size_max: int = DOCUMENTS_CACHED_MAX, length_max: int = DOCUMENTS_LENGTH_CACHED_MAX) -> None:
         self._documents: OrderedDict[str, Document] = OrderedDict()
-        self._size_max = size_max
+        self._size_max, self._length_max = size_max, length_max
+        self._length = 0
 
     def parse(self, text: str) -> Document:
         """Raises graphql.GraphQLSyntaxError; what does not parse is not kept."""
@@ -43,10 +46,15 @@ class DocumentCache:
             return document
         document = Document(parse(text, max_tokens=TOKENS_MAX))
         if len(text) <= DOCUMENT_LENGTH_CACHED_MAX:
-            self._documents[text] = document
-            if len(self._documents) > self._size_max:
-                self._documents.popitem(last=False)
+            self._keep(text, document)
         return document
+
+    def _keep(self, text: str, document: Document) -> None:
+        self._documents[text] = document
+        self._length += len(text)
+        while len(self._documents) > self._size_max or self._length > self._length_max:
+            forgotten, _ = self._documents.popitem(last=False)
+            self._length -= len(forgotten)
 
     def validate(self, schema: GraphQLSchema, document: Document, rules: tuple[Any, ...]) -> list[GraphQLError]:
         if document.errors is None:

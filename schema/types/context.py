@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from graphql import GraphQLError
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info as StrawberryInfo
 
@@ -19,7 +18,7 @@ from domain.orders.ports import ThirdParties
 from domain.pricing.queries import HistoryPage, ZonePrice
 from domain.stations.index import StationIndex
 from kernel.clock import utc_now
-from kernel.errors import DEFAULT_LOCALE, Locale
+from kernel.errors import DEFAULT_LOCALE, Locale, YoukaError
 from kernel.money import Money
 from kernel.sealing import Sealer
 from kernel.settings import Settings
@@ -29,6 +28,11 @@ from models.pricing import PriceZone
 from models.stations import Station
 from schema.types.enums import OrderState
 from schema.types.relay import Page
+
+
+class NotSignedIn(YoukaError):
+    code = "UNAUTHENTICATED"
+    messages = {"zh-CN": "请先登录", "en": "Sign in first"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +80,9 @@ class Context:
 
     @property
     def signed_in(self) -> Viewer:
-        """Return the viewer. Raises a GraphQLError with the code UNAUTHENTICATED where nobody is signed in."""
+        """Return the viewer. Raises NotSignedIn where nobody is signed in."""
         if self.viewer is None:
-            raise GraphQLError("Sign in first.", extensions={"code": "UNAUTHENTICATED"})
+            raise NotSignedIn
         return self.viewer
 
 

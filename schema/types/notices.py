@@ -65,8 +65,9 @@ class OrderEvent:
     order: Order = strawberry.field(description="The order now; changes that followed each other at once are joined.")
 
     @classmethod
-    def of(cls, stream: str, position: int, *, order: RechargeOrder) -> Self:
-        return cls(cursor=cursor_of(stream, position), order=Order.of(order))
+    def of(cls, stream: str, *, order: RechargeOrder) -> Self:
+        """Each step of an order writes one event, so its version is the position of the newest that is in it."""
+        return cls(cursor=cursor_of(stream, order.version), order=Order.of(order))
 
 
 @strawberry.type(description="An official price that is another from now on.")

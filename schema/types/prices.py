@@ -69,7 +69,7 @@ PriceConnection = Connection[Price]
 
 
 def listed_after(cursor: str | None) -> PricePlace | None:
-    """Raises a GraphQLError with the code CURSOR_INVALID."""
+    """Raises CursorMalformed."""
     return PricePlace(*decode_cursor(cursor, _province_code, _zone_code, Product)) if cursor is not None else None
 
 
@@ -85,7 +85,7 @@ def listed_page(rows: Sequence[ListedPrice], *, first: int, after: str | None) -
 
 
 def history_after(cursor: str | None) -> datetime | None:
-    """Raises a GraphQLError with the code CURSOR_INVALID."""
+    """Raises CursorMalformed."""
     return decode_cursor(cursor, _moment)[0] if cursor is not None else None
 
 

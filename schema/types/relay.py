@@ -11,9 +11,20 @@ from uuid import UUID
 
 import orjson
 import strawberry
-from graphql import GraphQLError
+
+from kernel.errors import YoukaError
 
 CURSOR_LENGTH_MAX = 512
+
+
+class CursorMalformed(YoukaError):
+    code = "CURSOR_INVALID"
+    messages = {"zh-CN": "游标不属于这个列表", "en": "The cursor is not one of this list"}
+
+
+class PageSizeInvalid(YoukaError):
+    code = "PAGE_SIZE_INVALID"
+    messages = {"zh-CN": "first须在1至{maximum}之间", "en": "first must be from 1 to {maximum}"}
 
 
 def global_id(type_name: str, key: UUID) -> strawberry.ID:
@@ -42,7 +53,7 @@ def encode_cursor(*key: Any) -> str:
 
 
 def decode_cursor(cursor: str, *shape: Callable[[Any], Any]) -> tuple[Any, ...]:
-    """Return the sort key, each part read by its shape. Raises a GraphQLError with the code CURSOR_INVALID."""
+    """Return the sort key, each part read by its shape. Raises CursorMalformed."""
     try:
         if len(cursor) > CURSOR_LENGTH_MAX:
             raise ValueError("too long")
@@ -51,7 +62,7 @@ def decode_cursor(cursor: str, *shape: Callable[[Any], Any]) -> tuple[Any, ...]:
             raise ValueError("another shape")
         return tuple(read(part) for read, part in zip(shape, parts, strict=True))
     except (ValueError, TypeError, binascii.Error, OverflowError):
-        raise GraphQLError("The cursor is not one of this list.", extensions={"code": "CURSOR_INVALID"}) from None
+        raise CursorMalformed from None
 
 
 def read_id(part: Any) -> UUID:
@@ -62,11 +73,9 @@ def read_id(part: Any) -> UUID:
 
 
 def page_size(first: int, *, maximum: int) -> int:
-    """Return `first` where it is from 1 to the maximum. Raises a GraphQLError with the code PAGE_SIZE_INVALID."""
+    """Return `first` where it is from 1 to the maximum. Raises PageSizeInvalid."""
     if not 1 <= first <= maximum:
-        raise GraphQLError(
-            f"first must be from 1 to {maximum}", extensions={"code": "PAGE_SIZE_INVALID", "maximum": maximum}
-        )
+        raise PageSizeInvalid(maximum=maximum)
     return first
 
 
@@ -126,7 +135,7 @@ class Page:
 
     @classmethod
     def of(cls, first: int, after: str | None, *, maximum: int) -> Self:
-        """Raises a GraphQLError with the code PAGE_SIZE_INVALID or CURSOR_INVALID."""
+        """Raises PageSizeInvalid or CursorMalformed."""
         key = decode_cursor(after, read_id)[0] if after is not None else None
         return cls(page_size(first, maximum=maximum), after, key)
 

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, NewType
 
 import strawberry
 from graphql import GraphQLError
 from graphql.language import FloatValueNode, IntValueNode, StringValueNode, ValueNode
 
+from kernel.errors import YoukaError
+
 # RFC 3339, section 5.6: a full date, a full time, and an offset that may not be left out.
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 DIGITS_MAX = 12
 PLAIN_DECIMAL = re.compile(r"-?\d{1,12}(\.\d{1,6})?", re.ASCII)
+
+
+class AmountNotANumber(YoukaError):
+    code = "AMOUNT_NOT_A_NUMBER"
+    messages = {
+        "zh-CN": "金额须为以元为单位的普通十进制数，如500.00：最多12位整数和6位小数",
+        "en": "The amount must be a plain decimal in yuan, such as 500.00: at most 12 digits and 6 decimal places",
+    }
 
 
 def refuse(code: str, message: str) -> GraphQLError:
@@ -39,30 +49,25 @@ def serialize_datetime(value: datetime) -> str:
 
 
 def parse_yuan(value: Any) -> Decimal:
-    """Read a decimal amount of yuan exactly. Raises a GraphQLError with the code AMOUNT_NOT_A_NUMBER.
+    """Read a decimal amount of yuan exactly. Raises AmountNotANumber.
 
     Whether the amount makes sense (zero, negative, a fraction of a fen, a limit) is for the rules to say, since each of
     these is a typed error of the mutation.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise refuse("AMOUNT_NOT_A_NUMBER", 'expected an amount of yuan, such as "500.00"')
+        raise AmountNotANumber
     if isinstance(value, int) and abs(value) >= 10**DIGITS_MAX:
-        raise refuse("AMOUNT_NOT_A_NUMBER", f"expected at most {DIGITS_MAX} digits")
+        raise AmountNotANumber
     text = value if isinstance(value, str) else repr(value)
     if not PLAIN_DECIMAL.fullmatch(text):
-        raise refuse(
-            "AMOUNT_NOT_A_NUMBER", "expected a plain decimal of at most 12 digits and 6 decimal places, in yuan"
-        )
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise refuse("AMOUNT_NOT_A_NUMBER", "not a number") from None
+        raise AmountNotANumber
+    return Decimal(text)
 
 
 def parse_yuan_literal(node: ValueNode, _variables: Any = None) -> Decimal:
     """Read the literal as it was written, so that no float comes between the client's digits and ours."""
     if not isinstance(node, StringValueNode | IntValueNode | FloatValueNode):
-        raise refuse("AMOUNT_NOT_A_NUMBER", 'expected an amount of yuan, such as "500.00"')
+        raise AmountNotANumber
     return parse_yuan(node.value)
 
 

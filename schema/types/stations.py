@@ -119,7 +119,7 @@ def cheapest_edge(row: NearbyStation) -> StationEdge:
 
 
 def listed_after(cursor: str | None) -> UUID | None:
-    """Raises a GraphQLError with the code CURSOR_INVALID, as the two below do."""
+    """Raises CursorMalformed, as the two below do."""
     return decode_cursor(cursor, read_id)[0] if cursor is not None else None
 
 

@@ -13,7 +13,7 @@ from schema.types.context import Info
 from schema.types.enums import OrderState
 from schema.types.money import Money
 from schema.types.orders import Order, OrderConnection
-from schema.types.relay import Page, global_id
+from schema.types.relay import Node, Page, global_id
 from schema.types.scalars import DateTime
 
 First = Annotated[int, strawberry.argument(description="How many rows, from 1 to 100.")]
@@ -21,10 +21,15 @@ After = Annotated[str | None, strawberry.argument(description="The `endCursor` o
 
 
 @strawberry.type(description="Who the viewer is.")
-class Profile:
-    id: strawberry.ID = strawberry.field(description="The viewer's own id.")
+class Profile(Node):
     display_name: str = strawberry.field(description="How the viewer is addressed.")
     registered_at: DateTime = strawberry.field(description="When the viewer first signed in.")
+
+    @classmethod
+    def of(cls, row: User) -> Self:
+        return cls(
+            id=global_id("Profile", row.id), display_name=row.display_name, registered_at=DateTime(row.created_at)
+        )
 
 
 @strawberry.type(description="Money that the service holds for the viewer.")
@@ -61,11 +66,4 @@ class Viewer:
 
     @classmethod
     def of(cls, row: User) -> Self:
-        return cls(
-            profile=Profile(
-                id=global_id("User", row.id),
-                display_name=row.display_name,
-                registered_at=DateTime(row.created_at),
-            ),
-            user_id=row.id,
-        )
+        return cls(profile=Profile.of(row), user_id=row.id)

@@ -67,7 +67,9 @@ def test_one_command_suffices_and_a_second_start_keeps_the_data(runner: Runner) 
     assert first.returncode == 0, first.stderr + runner.server.tail()
     assert runner.server.stop() == 0
     runner.wait_until_silent()
-    assert f"{runner.url}/graphql" in runner.server.tail()
+    shown = runner.server.tail()
+    assert f"{runner.url}/graphql" in shown
+    assert f"make demo PORT={runner.port} SANDBOX_PORT={runner.environment['SANDBOX_PORT']} " in shown
     runner.server.start()
     runner.wait_until_ready()
     assert orders_of_demo(runner) == 1
@@ -83,6 +85,39 @@ def test_a_taken_port_is_named(runner: Runner, tmp_path: Path) -> None:
     other.server.start()
     _wait(lambda: other.server.ended)
     assert f"port {runner.port} is in use; choose another with PORT=" in other.server.tail()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"PORT": "eighty"}, "PORT: Input should be a valid integer"),
+        ({"YOUKA_ENVIRONMENT": "test"}, "YOUKA_ENVIRONMENT: Input should be 'development' or 'production'"),
+        ({"DATABASE_URL": "mysql://localhost/youka"}, "unsupported scheme 'mysql'"),
+        ({"DATABASE_URL": "postgres://nobody@127.0.0.1:1/youka"}, "the database cannot be used"),
+        ({"DATABASE_URL": "sqlite:///proc/none/youka.db"}, "the database cannot be used"),
+        ({"DATA_DIR": "/proc/none"}, "DATA_DIR /proc/none cannot be made"),
+    ],
+    ids=["port", "environment", "scheme", "nobody listens", "no folder for the file", "no folder for data"],
+)
+def test_a_wrong_setting_is_told_in_a_line(tmp_path: Path, wrong: dict[str, str], told: str) -> None:
+    runner = Runner(tmp_path, **wrong)
+    runner.server.start()
+    _wait(lambda: runner.server.ended)
+    shown = runner.server.tail()
+    assert told in shown
+    assert "Traceback" not in shown
+    assert "is ready" not in shown
+    runner.wait_until_silent()
+
+
+def test_a_file_that_is_no_database_ends_the_start(runner: Runner, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "youka.db").write_bytes(b"no database" * 500)
+    runner.server.start()
+    _wait(lambda: runner.server.ended)
+    assert "file is not a database" in runner.server.tail()
+    assert (folder / "youka.db").read_bytes() == b"no database" * 500
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent has died")

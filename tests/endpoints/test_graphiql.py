@@ -65,6 +65,12 @@ async def test_everything_the_page_loads_is_served_here(client: httpx.AsyncClien
         assert len(asset.content) > 10_000
 
 
+async def test_the_bare_address_leads_to_the_page(client: httpx.AsyncClient) -> None:
+    page = await client.get("/", follow_redirects=True)
+    assert page.url.path == "/graphql"
+    assert page.status_code == 200
+
+
 async def test_the_policy_allows_this_host_only(client: httpx.AsyncClient) -> None:
     page = await client.get("/graphql")
     directives = dict(part.strip().split(" ", 1) for part in page.headers["content-security-policy"].split(";"))

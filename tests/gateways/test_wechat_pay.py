@@ -143,7 +143,7 @@ class TestQuery:
         paid = await create_paid_order(sandbox, channel)
         await channel.refund(create_refund(paid))
         assert sandbox.payment(paid.out_trade_no)["state"] == "REFUND"
-        assert (await channel.query(paid.out_trade_no)).state is TradeState.SUCCESS
+        assert (await channel.query(paid.out_trade_no)).state is TradeState.REFUNDED
 
 
 class TestClose:

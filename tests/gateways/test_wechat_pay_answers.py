@@ -171,7 +171,7 @@ class TestDocuments:
             ("ACCEPT", TradeState.UNPAID),
             ("PAYERROR", TradeState.UNPAID),
             ("SUCCESS", TradeState.SUCCESS),
-            ("REFUND", TradeState.SUCCESS),
+            ("REFUND", TradeState.REFUNDED),
             ("CLOSED", TradeState.CLOSED),
             ("REVOKED", TradeState.CLOSED),
         ],

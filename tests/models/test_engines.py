@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from contextlib import closing, suppress
-from dataclasses import replace
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, suppress
+from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import pytest
 from tortoise import Tortoise
 from tortoise.exceptions import IntegrityError, TransactionManagementError
 
-from domain.identity.operations import sign_in
 from kernel.clock import utc_now
 from kernel.settings import get_settings
-from models.database import connected, drain, transactional
+from kernel.tasks import cancel_and_wait
+from models.database import connected, transactional
 from models.events import EventStream
 from models.identity import User
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_this_test() -> Iterator[None]:
+    yield
+    get_settings.cache_clear()
 
 
 @transactional
@@ -38,8 +44,7 @@ class TestSqlite:
                     await _write("while locked")
                 other.rollback()
             await _write("afterwards")
-            assert await EventStream.all().values_list("name", flat=True) == ["afterwards"]
-        get_settings.cache_clear()
+            assert [stream.name for stream in await EventStream.all()] == ["afterwards"]
 
     async def test_a_commit_that_fails_is_rolled_back(self, sqlite_url: str) -> None:
         @transactional
@@ -59,10 +64,13 @@ class TestSqlite:
             assert rows[0]["n"] == 0
 
     async def test_a_bulk_write_cut_off_while_it_begins_leaves_no_transaction_open(self, sqlite_url: str) -> None:
+        async def sign_in(number: int) -> None:
+            user = User(openid=f"o{number}", display_name="d", created_at=utc_now())
+            await User.bulk_create([user], ignore_conflicts=True)
+
         async with connected(sqlite_url), asyncio.timeout(5):
             for steps in range(12):
-                user = User(openid=f"o{steps}", display_name="d", created_at=utc_now())
-                task = asyncio.create_task(User.bulk_create([user], ignore_conflicts=True))
+                task = asyncio.create_task(sign_in(steps))
                 for _ in range(steps):
                     await asyncio.sleep(0)
                 task.cancel()
@@ -72,34 +80,48 @@ class TestSqlite:
 
 
 class TestPostgres:
-    async def test_connections_that_die_before_a_transaction_begins_go_back_to_the_pool(
-        self, postgres_url: str
+    async def test_a_server_that_stalls_costs_no_connections(
+        self, postgres_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        size = get_settings().database_pool_size_max
-        async with connected(postgres_url), asyncio.timeout(20):
-            for number in range(size + 2):
-                await _write(f"before {number}")
-                _cut_off(postgres_url)
-                with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-                    await _write(f"cut off {number}")
-            async with asyncio.timeout(3):
-                await _write("afterwards")
+        monkeypatch.setenv("YOUKA_DATABASE_COMMAND_TIMEOUT_S", "0.4")
+        monkeypatch.setenv("YOUKA_DATABASE_POOL_SIZE_MAX", "2")
+        get_settings.cache_clear()
+        async with _gate_before(postgres_url) as (url, gate), connected(url), asyncio.timeout(20):
+            await asyncio.gather(*(_write(f"before {number}") for number in range(4)))
+            gate.clear()
+            stalled = asyncio.gather(*(_write(f"stalled {number}") for number in range(2)), return_exceptions=True)
+            await asyncio.sleep(0.6)
+            gate.set()
+            assert [type(outcome) for outcome in await stalled] == [TimeoutError, TimeoutError]
+            async with asyncio.timeout(5):
+                await asyncio.gather(*(_write(f"afterwards {number}") for number in range(4)))
 
 
-def _cut_off(url: str) -> None:
-    """End every other connection to the database while this event loop is not looking."""
-    import threading
+@asynccontextmanager
+async def _gate_before(url: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """Give an address in front of the server, through which bytes pass while the event is set."""
+    parts = urlsplit(url)
+    gate = asyncio.Event()
+    gate.set()
+    pumps: set[asyncio.Task[None]] = set()
 
-    async def work() -> None:
-        connection = await asyncpg.connect(url)
-        try:
-            await connection.execute(
-                "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-        finally:
-            await connection.close()
+    async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(65_536):
+                await gate.wait()
+                target.write(data)
+                await target.drain()
+        target.close()
 
-    thread = threading.Thread(target=lambda: asyncio.run(work()))
-    thread.start()
-    thread.join()
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(parts.hostname, parts.port or 5432)
+        for source, target in ((reader, far_writer), (far_reader, writer)):
+            pumps.add(asyncio.create_task(pump(source, target)))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{port}")), gate
+    finally:
+        server.close()
+        await cancel_and_wait(*pumps)

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 
@@ -18,9 +19,10 @@ from domain.orders.paying import (
     PaymentDeadlinePassed,
     PaymentRefused,
     PaymentUnavailable,
+    UnexpectedPayment,
 )
 from domain.orders.queries import OrderNotFound
-from domain.payments.ports import TradeFacts
+from domain.payments.ports import PrepayRequest, RefundRequest, TradeFacts
 from domain.payments.rules import PaymentMismatch
 from domain.risk import rules as risk
 from kernel.clock import utc_now
@@ -202,6 +204,26 @@ class TestPay:
             await paying.confirm_payment(facts=other, channel=channel, actor="t", now=utc_now())
         assert await LedgerTransaction.all().count() == 1
 
+    async def test_a_payment_that_somebody_else_refunded_recharges_nothing(self, house: House) -> None:
+        order = await house.paid_order()
+        attempt, channel = await house.attempt(order), house.third_parties.channel
+        by_hand = RefundRequest(
+            out_trade_no=attempt.out_trade_no,
+            out_refund_no=uuid4().hex,
+            amount_fen=order.amount_fen,
+            total_fen=order.amount_fen,
+            reason="by hand",
+        )
+        await channel.refund(by_hand)
+        facts = await channel.query(attempt.out_trade_no)
+        with pytest.raises(UnexpectedPayment):
+            await paying.confirm_payment(facts=facts, channel=channel, actor="t", now=utc_now())
+        with pytest.raises(UnexpectedPayment):
+            await operations.cancel(viewer=house.viewer, order_id=order.id, channel=channel, now=utc_now())
+        assert (await RechargeOrder.get(id=order.id)).state is OrderState.PAYING
+        assert await LedgerTransaction.all().count() == 0
+        assert await Job.filter(kind="submit_recharge").count() == 0
+
 
 class TestUnpaid:
     async def test_cancelling_before_paying(self, house: House) -> None:
@@ -222,6 +244,25 @@ class TestUnpaid:
         assert attempt.state is PaymentState.CLOSED
         assert house.sandbox.payment(attempt.out_trade_no)["state"] == "CLOSED"
         assert started.order.state is OrderState.PAYING
+        assert await steps(order.id) == [1, 2, 6]
+
+    async def test_what_is_cancelled_while_the_channel_prepays_is_not_handed_out(self, house: House) -> None:
+        order = await house.order()
+        channel = house.third_parties.channel
+
+        class CancelledMeanwhile:
+            def __getattr__(self, name: str) -> object:
+                return getattr(channel, name)
+
+            async def prepay(self, request: PrepayRequest) -> str:
+                await operations.cancel(viewer=house.viewer, order_id=order.id, channel=channel, now=utc_now())
+                return await channel.prepay(request)
+
+        slow = replace(house, third_parties=replace(house.third_parties, channel=CancelledMeanwhile()))  # type: ignore[arg-type]
+        with pytest.raises(OrderNotPayable):
+            await slow.start_payment(order)
+        attempt = await house.attempt(order)
+        assert (attempt.state, attempt.prepay_id) == (PaymentState.CLOSED, None)
         assert await steps(order.id) == [1, 2, 6]
 
     async def test_a_payment_found_while_cancelling_is_taken(self, house: House) -> None:

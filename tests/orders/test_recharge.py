@@ -127,6 +127,26 @@ class TestIssuer:
         done = await house.work_until_refund(order.id, RefundState.ABNORMAL)
         assert done.state is OrderState.FAILED
         assert await balance(postings.REFUNDS_PAYABLE) == Money(-50_000)
+        (refunding,) = await Job.filter(kind="refund")
+        for _ in range(2):
+            if refunding.parked_at is None:
+                await house.worker.run_due(now=utc_now() + timedelta(hours=1))
+                await house.worker.settle()
+            await refunding.refresh_from_db()
+        assert refunding.parked_at is not None
+        assert refunding.done_at is None
+
+    async def test_a_recharge_that_cost_nothing_is_all_commission(self, house: House) -> None:
+        house.sandbox.faults(issuer="stuck")
+        order = await house.paid_order()
+        await house.work_until(order.id, lambda waiting: waiting.version >= 4)
+        attempt = await RechargeAttempt.get(order_id=order.id)
+        told = await house.third_parties.issuer.query(attempt.id)
+        free = replace(told, state=type(told.state).SUCCEEDED, cost_fen=0)
+        await recharging.settle_recharge(facts=free, actor="t", now=utc_now())
+        assert (await RechargeOrder.get(id=order.id)).state is OrderState.SUCCEEDED
+        assert await balance(postings.COMMISSION) == Money(-50_000)
+        await assert_books_are_true()
 
     async def test_a_refund_that_is_retried_keeps_its_number(self, house: House) -> None:
         house.sandbox.faults(issuer="refuse", refund="error_500")

@@ -149,9 +149,23 @@ class TestAnnouncing:
         later = JUNE + timedelta(days=14)
         await load(record(9000), at=later)
         before = len(await told())
-        assert await announce(effective_from=JUNE, now=later) == 0
-        assert await announce(effective_from=later, now=later) == 1
-        assert (await told())[before:] == [(9000, 8900)]
+        assert await announce(effective_from=JUNE, now=later) == 1
+        assert await announce(effective_from=later, now=later) == 0
+        assert (await told())[before:] == [(9000, 8460)]
+
+    @pytest.mark.parametrize("loaded_late", [False, True])
+    @pytest.mark.parametrize("in_order", [True, False])
+    async def test_a_change_is_told_of_where_a_notice_without_one_came_before_its_announcement(
+        self, loaded_late: bool, in_order: bool
+    ) -> None:
+        later = JUNE + timedelta(days=14)
+        await load(record(8460))
+        await load(record(8900), at=JUNE)
+        await load(record(8900), at=later, now=later if loaded_late else NOW)
+        before = len(await told())
+        for moment in (JUNE, later) if in_order else (later, JUNE):
+            await announce(effective_from=moment, now=later)
+        assert (await told())[before:] == [(8900, 8460)]
 
     async def test_a_price_loaded_in_the_very_moment_is_told_of_once(self) -> None:
         await load(record(8900), at=JUNE)
@@ -271,6 +285,21 @@ async def test_pages_of_several_products_come_in_the_order_they_were_asked_for()
     ]
     found = await queries.histories(pages, now=NOW)
     assert [[row.milliyuan for row in page] for page in found] == [[9000], [8500, 8460], [], [8500, 8460]]
+
+
+async def test_any_number_of_pages_may_be_asked_for_at_once() -> None:
+    """A client that repeats a field asks for more pages than a statement has room for."""
+    await load(record(8460))
+    zone_id = (await PriceZone.get()).id
+    alike = [HistoryPage(zone_id, P92, END_OF_TIME, 5)] * 20_000
+    different = [
+        HistoryPage(zone_id, P92, APRIL + timedelta(seconds=second), 1)
+        for second in range(2 * queries.PAGES_PER_STATEMENT_MAX + 1)
+    ]
+    found = await queries.histories([*alike, *different], now=NOW)
+    assert [[row.milliyuan for row in page] for page in found[: len(alike)]] == [[8460]] * len(alike)
+    # The first page ends where the price begins.
+    assert [len(page) for page in found[len(alike) :]] == [0] + [1] * (len(different) - 1)
 
 
 async def test_what_is_no_province_code_is_refused() -> None:

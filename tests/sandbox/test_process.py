@@ -50,7 +50,7 @@ async def test_a_restart_forgets_nothing_and_finishes_what_it_began(own_sandbox:
             sandbox.start()
         async with third_parties(settings) as parties:
             assert await parties.channel.prepay(open_order) == prepay_id
-            assert (await parties.channel.query(paid.out_trade_no)).state is TradeState.SUCCESS
+            assert (await parties.channel.query(paid.out_trade_no)).state is TradeState.REFUNDED
             assert (await parties.channel.query_refund(refund.out_refund_no)).state is ChannelRefundState.PROCESSING
             assert sandbox.state()["faults"]["issuer_delay_ms"] == 2_000
             assert await parties.login.openid_of(code)

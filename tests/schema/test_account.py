@@ -27,7 +27,12 @@ async def orders(client: Client, **variables: Any) -> Any:
 async def test_a_new_person_has_an_empty_wallet(client: Client) -> None:
     data = await client.ask("{ viewer { profile { id displayName registeredAt } wallet { balance { fen text } } } }")
     assert data["viewer"]["wallet"]["balance"] == {"fen": 0, "text": "¥0.00"}
-    assert data["viewer"]["profile"]["registeredAt"].endswith("Z")
+    profile = data["viewer"]["profile"]
+    assert profile["registeredAt"].endswith("Z")
+    again = "query ($id: ID!) { node(id: $id) { ... on Profile { id displayName registeredAt } } }"
+    assert (await client.ask(again, {"id": profile["id"]}))["node"] == profile
+    stranger = await client.another_person()
+    assert (await stranger.ask(again, {"id": profile["id"]}))["node"] is None
 
 
 async def test_cards_are_shown_masked(client: Client) -> None:

@@ -7,10 +7,16 @@ from typing import Any
 
 import pytest
 
+from domain.pricing.operations import load_prices, load_zones
+from domain.pricing.records import PriceRecord, ZoneRecord
+from kernel.clock import utc_now
 from kernel.ids import new_id
+from kernel.states import Product
 from models.events import Event
+from models.identity import User
 from models.jobs import Job
 from models.orders import RechargeOrder
+from models.pricing import Price
 from schema.types.relay import global_id
 from tests.schema.conftest import Client
 
@@ -175,6 +181,14 @@ async def test_nobody_can_do_anything(nobody: Client, mutation: str) -> None:
     assert await nothing_changed()
 
 
+async def test_somebody_whose_account_is_gone_must_sign_in_again(client: Client) -> None:
+    assert client.viewer is not None
+    await User.filter(id=client.viewer.user_id).delete()
+    assert await client.code(BIND, {"number": "9012345678901234"}) == "UNAUTHENTICATED"
+    assert await client.ask("{ viewer { profile { id } } }") == {"viewer": None}
+    assert await nothing_changed()
+
+
 async def test_nobody_is_nobody(nobody: Client) -> None:
     assert await nobody.ask("{ viewer { profile { id } } }") == {"viewer": None}
     assert await nobody.code('{ order(id: "x") { id } }') == "UNAUTHENTICATED"
@@ -208,3 +222,55 @@ async def test_expired_and_foreign_tokens_are_refused_before_anything_runs(clien
 )
 async def test_arguments_out_of_range(client: Client, query: str, code: str) -> None:
     assert await client.code(query) == code
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "query ($v: Int) { stations(first: $v) { edges { cursor } } }",
+        "query ($v: Int) { stations(radius: $v) { edges { cursor } } }",
+        "query ($v: StationSort) { stations(sort: $v) { edges { cursor } } }",
+        "query ($v: Int) { viewer { orders(first: $v) { edges { cursor } } } }",
+        "query ($v: Boolean = true) { viewer { profile @include(if: $v) { id } } }",
+    ],
+)
+async def test_a_null_where_only_a_default_was_allowed_is_the_clients_mistake(
+    client: Client, query: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such a query is valid, so that only its execution finds the null."""
+    assert await client.code(query, {"v": None}) == "GRAPHQL_VALIDATION_FAILED"
+    assert "errors" not in (await client.post(query)).json()
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("query", "chinese", "english"),
+    [
+        ('{ order(id: "x") { id } }', "请先登录", "Sign in first"),
+        ("{ stations(first: 0) { edges { cursor } } }", "first须在1至100之间", "first must be from 1 to 100"),
+        ('{ prices(after: "x") { edges { cursor } } }', "游标不属于这个列表", "The cursor is not one of this list"),
+        (
+            CREATE.replace("$amount: Yuan!, ", "").replace("$amount", '"five"'),
+            "金额须为以元为单位的普通十进制数，如500.00：最多12位整数和6位小数",
+            "The amount must be a plain decimal in yuan, such as 500.00: at most 12 digits and 6 decimal places",
+        ),
+    ],
+)
+async def test_errors_without_a_payload_are_in_the_callers_language(
+    nobody: Client, query: str, chinese: str, english: str
+) -> None:
+    # The second round takes the document from the cache, whatever the language was then.
+    for language, message in (("zh-CN", chinese), ("en", english), ("zh-CN", chinese)):
+        answer = await nobody.post(query, {"card": "x", "key": "some-key-1"}, **{"Accept-Language": language})
+        assert answer.json()["errors"][0]["message"] == message
+
+
+async def test_a_price_that_is_yet_to_come_is_not_there(client: Client) -> None:
+    await load_zones(zones=[ZoneRecord("310000", "上海市", "default", "默认价区")])
+    record = PriceRecord("310000", "default", Product.GASOLINE_92, 8_460, "发改委", "https://example.com/notice")
+    for days, is_there in ((-1, True), (1, False)):
+        moment = utc_now() + timedelta(days=days)
+        await load_prices(prices=[record], effective_from=moment, clock=utc_now)
+        price = await Price.get(effective_from=moment)
+        found = (await client.ask(BY_ID, {"id": global_id("Price", price.id)}))["node"]
+        assert (found is not None) is is_there

@@ -81,6 +81,16 @@ def test_a_long_document_is_not_kept() -> None:
     assert len(cache._documents) == 0
 
 
+def test_many_long_documents_do_not_fill_the_memory() -> None:
+    cache = DocumentCache(length_max=100)
+    texts = [f"{{ a{number:<30} }}" for number in range(5)]
+    for text in texts:
+        cache.parse(text)
+    assert list(cache._documents) == texts[-2:]
+    cache.parse("{ a }")
+    assert list(cache._documents) == [*texts[-2:], "{ a }"]
+
+
 def test_what_does_not_parse_is_not_kept() -> None:
     cache = DocumentCache()
     for text in ("{", "{ a " * 5_000, "{" + " a" * (documents.TOKENS_MAX + 1) + "}"):

@@ -93,6 +93,36 @@ class TestWorker:
         assert job.parked_at is not None
         assert await work.claim(owner="w", limit=5, lease=LEASE, now=utc_now() + timedelta(days=1)) == []
 
+    async def test_waiting_long_is_not_failing_often(self) -> None:
+        calls = 0
+
+        async def wait_then_fail_once(job: Job, now: datetime) -> datetime:
+            nonlocal calls
+            calls += 1
+            if calls == 4:
+                raise ConnectionError
+            return now - timedelta(seconds=1)
+
+        await _schedule("k")
+        worker = Worker({Kind.REFUND: wait_then_fail_once}, Settings(job_attempts_max=2))
+        for _ in range(4):
+            await worker.run_due()
+            await worker.settle()
+        job = await Job.get(key="k")
+        assert (job.attempts, job.failures, job.parked_at) == (4, 1, None)
+        assert job.due_at < utc_now() + timedelta(seconds=backoff_s(1))
+        await worker.run_due(now=utc_now() + timedelta(minutes=1))
+        await worker.settle()
+        assert (await Job.get(key="k")).failures == 0
+
+    async def test_work_put_back_just_now_is_not_leased_again(self) -> None:
+        await _schedule("k")
+        now = utc_now()
+        (job,) = await work.claim(owner="w", limit=5, lease=LEASE, now=now)
+        await work.again(job, due_at=now)
+        await work.renew(jobs=[job], lease=LEASE, now=now)
+        assert len(await work.claim(owner="other", limit=5, lease=LEASE, now=now)) == 1
+
     async def test_what_only_a_person_can_settle_is_parked_at_once(self) -> None:
         async def give_up(job: Job, now: datetime) -> None:
             raise NeedsPerson("two answers")
