@@ -88,6 +88,8 @@ else
 		echo '(Debian and Ubuntu: apt install python3-venv), install uv, or say make PYTHON=/path/to/python.' >&2; \
 		exit 1; }
 endif
+	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { rm -rf $(VENV); \
+		echo 'Youka needs Python 3.11 or newer; $(PYTHON) is older.' >&2; exit 1; }
 
 $(VENV)/.runtime: requirements.lock | $(PY)
 	@echo 'Installing what the server needs …' >&2

@@ -331,6 +331,6 @@ class Query:
         if row is None:
             return None
         profile = Profile(
-            id=global_id("User", row.id), display_name=row.display_name, registered_at=DateTime(row.created_at)
+            id=global_id("Profile", row.id), display_name=row.display_name, registered_at=DateTime(row.created_at)
         )
         return Viewer(user_id=row.id, profile=profile)

@@ -102,17 +102,22 @@ async def stop(process: asyncio.subprocess.Process) -> None:
 
 
 def welcome(settings: Settings, seconds: float) -> str:
-    defaults = Settings.model_fields
-    ports = {"PORT": settings.port, "SANDBOX_PORT": settings.sandbox_port}
-    others = " ".join(f"{name}={port}" for name, port in ports.items() if port != defaults[name.lower()].default)
+    given = {"PORT": settings.port, "SANDBOX_PORT": settings.sandbox_port}
+    fields = Settings.model_fields
+    ports = "".join(f" {name}={port}" for name, port in given.items() if port != fields[name.lower()].default)
+    rows = (
+        ("GraphiQL", f"{settings.base_url}/graphql", ""),
+        ("Sandbox", f"{settings.sandbox_url}/", "pay open orders here by hand"),
+        ("Try it", f"make demo{ports}", "a recharge from sign-in to the arrival notice"),
+        ("An own query", f"make token{ports}", "an access token for the header Authorization"),
+        ("Data", str(settings.data_dir.resolve()), ""),
+    )
+    width = max(len(what) for _, what, meaning in rows if meaning)
+    lines = "\n".join(f"    {name:<15} {what:<{width}}   {meaning}".rstrip() for name, what, meaning in rows)
     return f"""
   油卡 Youka is ready after {seconds:.1f} s.
 
-    GraphiQL        {settings.base_url}/graphql
-    Sandbox         {settings.sandbox_url}/      pay open orders here by hand
-    Try it          {f"make demo {others}":<28} a recharge from sign-in to the arrival notice
-    An own query    {f"make token {others}":<28} an access token for the header Authorization
-    Data            {settings.data_dir.resolve()}
+{lines}
 
   Stop with Ctrl-C; the data stays.
 """

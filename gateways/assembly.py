@@ -21,6 +21,15 @@ from kernel.settings import Settings
 
 WECHAT_PAY_URL = "https://api.mch.weixin.qq.com"
 WECHAT_OPEN_URL = "https://api.weixin.qq.com"
+# What says who we are and where we are found. Its defaults are the sandbox's, so production must say it.
+OWN_SETTINGS = (
+    "public_url",
+    "wechat_pay_sp_appid",
+    "wechat_pay_sp_mchid",
+    "wechat_pay_sub_mchid",
+    "wechat_open_app_id",
+    "issuer_partner_id",
+)
 CONNECTIONS_MAX = 64
 IDLE_CONNECTIONS_MAX = 16
 IDLE_CONNECTION_LIFETIME_S = 30.0
@@ -56,6 +65,14 @@ class KeySource:
         given = getattr(self._settings, name)
         value = given.get_secret_value() if isinstance(given, SecretStr) else str(given)
         return value or self._from_sandbox(name, name)
+
+    def require(self, *names: str) -> None:
+        """Note each of the settings that is not given; in development the defaults do."""
+        settings = self._settings
+        for name in names:
+            given = name in settings.model_fields_set and getattr(settings, name)
+            if not given and not settings.development:
+                self._problem(name, "is not set", None)
 
     def key(self, name: str, load: Callable[[bytes], K]) -> K | None:
         """Load the file that a `…_path` setting names."""
@@ -118,6 +135,7 @@ def issuer_keys(source: KeySource) -> IssuerKeys | None:
 async def third_parties(settings: Settings) -> AsyncIterator[ThirdParties]:
     """Open the third parties for as long as the context lasts. Raises ThirdPartySettingsWrong, naming every setting."""
     source = KeySource(settings)
+    source.require(*OWN_SETTINGS)
     pay_keys, card_keys = wechat_pay_keys(source), issuer_keys(source)
     app_secret = source.text("wechat_open_app_secret")
     pay_url, open_url = source.url("wechat_pay_url", WECHAT_PAY_URL), source.url("wechat_open_url", WECHAT_OPEN_URL)

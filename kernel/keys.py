@@ -53,7 +53,9 @@ def sealer(settings: Settings) -> Sealer:
 
 def token_key(settings: Settings) -> ECKey:
     """Return the P-256 key that signs access tokens. Raises KeyMissing in production without a key file."""
-    path = settings.token_key_path or settings.data_dir / "keys" / "token.pem"
-    if not path.exists() and not settings.development:
+    given = settings.token_key_path
+    if not settings.development and not (given and given.exists()):
+        # A key that was made while developing is no key of production either.
         raise KeyMissing("set YOUKA_TOKEN_KEY_PATH to a P-256 private key in PEM")
+    path = given or settings.data_dir / "keys" / "token.pem"
     return ECKey.import_key(load_or_create(path, lambda: ECKey.generate_key("P-256").as_pem(private=True)))

@@ -25,6 +25,14 @@ SETTINGS = {
     "YOUKA_ISSUER_PUBLIC_KEY_PATH",
     "YOUKA_ISSUER_SECRET",
 }
+OWN_SETTINGS = {
+    "YOUKA_PUBLIC_URL",
+    "YOUKA_WECHAT_PAY_SP_APPID",
+    "YOUKA_WECHAT_PAY_SP_MCHID",
+    "YOUKA_WECHAT_PAY_SUB_MCHID",
+    "YOUKA_WECHAT_OPEN_APP_ID",
+    "YOUKA_ISSUER_PARTNER_ID",
+}
 
 
 async def opened(settings: Settings) -> ThirdParties:
@@ -50,7 +58,7 @@ async def test_in_production_every_missing_setting_is_named(sandbox: Sandbox) ->
     """The sandbox's keys are there and are not touched."""
     with pytest.raises(ThirdPartySettingsWrong) as wrong:
         await opened(sandbox.settings(environment=Environment.PRODUCTION))
-    assert named(wrong.value.problems) == SETTINGS | {"YOUKA_ISSUER_URL"}
+    assert named(wrong.value.problems) == SETTINGS | OWN_SETTINGS | {"YOUKA_ISSUER_URL"}
     assert "YOUKA_WECHAT_PAY_API_V3_KEY is not set" in str(wrong.value)
 
 
@@ -66,6 +74,12 @@ async def test_production_with_everything_set(tmp_path: Path, platform: Signer) 
     public.write_bytes(platform.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     values: dict[str, Any] = {
         "environment": Environment.PRODUCTION,
+        "public_url": "https://youka.example",
+        "wechat_pay_sp_appid": "wx0000000000000001",
+        "wechat_pay_sp_mchid": "1900000001",
+        "wechat_pay_sub_mchid": "1900000002",
+        "wechat_open_app_id": "wx0000000000000001",
+        "issuer_partner_id": "partner",
         "issuer_url": "https://issuer.example",
         "wechat_pay_certificate_serial": "1",
         "wechat_pay_private_key_path": private,
@@ -81,6 +95,7 @@ async def test_production_with_everything_set(tmp_path: Path, platform: Signer) 
     for name, value, problem in (
         ("wechat_pay_api_v3_key", "short-secret", "not 32 bytes long"),
         ("issuer_secret", "", "is not set"),
+        ("public_url", "", "is not set"),
         ("issuer_public_key_path", tmp_path / "absent.pem", "cannot be read"),
         ("wechat_pay_platform_key_path", private, "neither a PEM public key nor a PEM certificate"),
         ("wechat_pay_private_key_path", public, "not an unencrypted PEM private key"),
