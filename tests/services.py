@@ -145,13 +145,11 @@ def start_postgres() -> Service:
 def start_redis(port: int | None = None) -> Service:
     """Start an empty Redis, on the given port or on a free one. Raises ServiceUnavailable, ServiceFailed."""
     binary = _redis_binary()
-    if port is not None:
-        return _start_redis(binary, port)
-    return _with_attempts(lambda: _start_redis(binary, find_free_port()))
+    return _with_attempts(lambda: _start_redis(binary, port or find_free_port()))
 
 
 def _with_attempts(start: Callable[[], Service]) -> Service:
-    """Between finding a free port and listening on it somebody else may take it, so a failure is tried again."""
+    """A failure is tried again: somebody else may take the port that was free, and a killed server frees its own late."""
     for _ in range(START_ATTEMPTS_MAX - 1):
         try:
             return start()
