@@ -149,7 +149,7 @@ def start_redis(port: int | None = None) -> Service:
 
 
 def _with_attempts(start: Callable[[], Service]) -> Service:
-    """A failure is tried again: somebody else may take the port that was free, and a killed server frees its own late."""
+    """A failure is tried again: somebody may take the port that was free, and a killed server frees its own late."""
     for _ in range(START_ATTEMPTS_MAX - 1):
         try:
             return start()
