@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -24,6 +25,7 @@ from kernel.clock import utc_now
 from kernel.settings import get_settings
 from models.database import UNREACHABLE, connected, migrate
 
+NO_TABLE = re.compile(r"no such table|relation .* does not exist")
 DEMO_DATA = Path(__file__).parent / "demo_data"
 
 LOADED, REFUSED, UNFINISHED = 0, 1, 2
@@ -124,5 +126,6 @@ def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
     try:
         return asyncio.run(opened())
     except (BaseORMException, *UNREACHABLE) as error:
-        print(f"the database cannot be used: {printable(str(error))}", file=sys.stderr)
+        hint = " (make its tables with python -m models.database)" if NO_TABLE.search(str(error)) else ""
+        print(f"the database cannot be used: {printable(str(error))}{hint}", file=sys.stderr)
         return UNFINISHED

@@ -150,6 +150,14 @@ class TestCommandLine:
         assert imports._run(lambda: load_stations(path)) == 2
         assert capsys.readouterr().err.startswith("the database cannot be used: ")
 
+    def test_a_database_without_tables_says_how_to_make_them(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], postgres_server: str
+    ) -> None:
+        monkeypatch.setattr(imports, "get_settings", lambda: argparse.Namespace(database=postgres_server))
+        path = write(tmp_path, collection(feature()))
+        assert imports._run(lambda: load_stations(path)) == 2
+        assert "python -m models.database" in capsys.readouterr().err
+
     def test_a_bar_is_drawn_on_a_terminal_and_nowhere_else(self, tmp_path: Path, sqlite_url: str) -> None:
         path = write(tmp_path, collection(*(feature(number) for number in range(1_500))))
         command = [sys.executable, "-m", "jobs", "import-stations", str(path)]
