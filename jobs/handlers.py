@@ -57,30 +57,27 @@ class Handlers:
 
     def by_kind(self) -> Mapping[str, Handler]:
         return {
-            Kind.APPLY_NOTICE: self.apply_notice,
-            Kind.EXPIRE_ORDER: self.expire_order,
-            Kind.QUERY_PAYMENT: self.query_payment,
-            Kind.SUBMIT_RECHARGE: self.submit_recharge,
-            Kind.QUERY_RECHARGE: self.query_recharge,
-            Kind.REFUND: self.refund,
+            Kind.APPLY_NOTICE: _asking_a_person(self.apply_notice),
+            Kind.EXPIRE_ORDER: _asking_a_person(self.expire_order),
+            Kind.QUERY_PAYMENT: _asking_a_person(self.query_payment),
+            Kind.SUBMIT_RECHARGE: _asking_a_person(self.submit_recharge),
+            Kind.QUERY_RECHARGE: _asking_a_person(self.query_recharge),
+            Kind.REFUND: _asking_a_person(self.refund),
             Kind.ANNOUNCE_PRICES: self.announce_prices,
         }
 
     async def apply_notice(self, job: Job, now: datetime) -> datetime | None:
         notice = await ThirdPartyNotice.get(id=UUID(job.payload["notice_id"]))
         facts = from_row(notice.facts)
-        try:
-            if isinstance(facts, TradeFacts):
-                if facts.state is TradeState.SUCCESS:
-                    await paying.confirm_payment(
-                        facts=facts, channel=self.third_parties.channel, actor=notice.source, now=now
-                    )
-            elif isinstance(facts, RefundFacts):
-                await refunding.settle_refund(facts=facts, actor=notice.source, now=now)
-            elif isinstance(facts, RechargeFacts):
-                await recharging.settle_recharge(facts=facts, actor=notice.source, now=now)
-        except FOR_A_PERSON as error:
-            raise NeedsPerson(repr(error)) from error
+        if isinstance(facts, TradeFacts):
+            if facts.state is TradeState.SUCCESS:
+                await paying.confirm_payment(
+                    facts=facts, channel=self.third_parties.channel, actor=notice.source, now=now
+                )
+        elif isinstance(facts, RefundFacts):
+            await refunding.settle_refund(facts=facts, actor=notice.source, now=now)
+        elif isinstance(facts, RechargeFacts):
+            await recharging.settle_recharge(facts=facts, actor=notice.source, now=now)
         await ThirdPartyNotice.filter(id=notice.id).update(applied_at=now)
         return None
 
@@ -94,8 +91,6 @@ class Handlers:
             )
         except ChannelUnavailable:
             return self._later(job, now)
-        except FOR_A_PERSON as error:
-            raise NeedsPerson(repr(error)) from error
         return None
 
     async def query_payment(self, job: Job, now: datetime) -> datetime | None:
@@ -107,43 +102,34 @@ class Handlers:
             facts = await self.third_parties.channel.query(out_trade_no)
         except ChannelUnavailable:
             return self._later(job, now)
-        try:
-            if facts.state in PAID_TRADES:
-                await paying.confirm_payment(facts=facts, channel=self.third_parties.channel, actor=ACTOR, now=now)
-                return None
-        except FOR_A_PERSON as error:
-            raise NeedsPerson(repr(error)) from error
+        if facts.state in PAID_TRADES:
+            await paying.confirm_payment(facts=facts, channel=self.third_parties.channel, actor=ACTOR, now=now)
+            return None
         if facts.state is TradeState.CLOSED:
             await paying.close_attempt(out_trade_no=out_trade_no, actor=ACTOR, reason="closed at the channel", now=now)
             return None
         return self._later(job, now)
 
     async def submit_recharge(self, job: Job, now: datetime) -> datetime | None:
-        try:
-            await recharging.submit_recharge(
-                order_id=UUID(job.payload["order_id"]),
-                issuer=self.third_parties.issuer,
-                sealer=self.sealer,
-                actor=ACTOR,
-                query_after=timedelta(seconds=self.settings.recharge_query_delay_s),
-                now=now,
-            )
-        except FOR_A_PERSON as error:
-            raise NeedsPerson(repr(error)) from error
+        await recharging.submit_recharge(
+            order_id=UUID(job.payload["order_id"]),
+            issuer=self.third_parties.issuer,
+            sealer=self.sealer,
+            actor=ACTOR,
+            query_after=timedelta(seconds=self.settings.recharge_query_delay_s),
+            now=now,
+        )
         return None
 
     async def query_recharge(self, job: Job, now: datetime) -> datetime | None:
-        try:
-            settled = await recharging.query_recharge(
-                attempt_id=UUID(job.payload["attempt_id"]),
-                issuer=self.third_parties.issuer,
-                sealer=self.sealer,
-                actor=ACTOR,
-                compensate_after=timedelta(seconds=self.settings.compensation_after_s),
-                now=now,
-            )
-        except FOR_A_PERSON as error:
-            raise NeedsPerson(repr(error)) from error
+        settled = await recharging.query_recharge(
+            attempt_id=UUID(job.payload["attempt_id"]),
+            issuer=self.third_parties.issuer,
+            sealer=self.sealer,
+            actor=ACTOR,
+            compensate_after=timedelta(seconds=self.settings.compensation_after_s),
+            now=now,
+        )
         if settled:
             return None
         if job.attempts + 1 >= self.settings.recharge_queries_max:
@@ -155,7 +141,7 @@ class Handlers:
             settled = await refunding.push_refund(
                 refund_id=UUID(job.payload["refund_id"]), channel=self.third_parties.channel, actor=ACTOR, now=now
             )
-        except (*FOR_A_PERSON, ChannelRefused) as error:
+        except ChannelRefused as error:
             raise NeedsPerson(repr(error)) from error
         return None if settled else self._later(job, now)
 
@@ -166,3 +152,15 @@ class Handlers:
     def _later(self, job: Job, now: datetime, *, first_s: float | None = None) -> datetime:
         wait_s = backoff_s(job.attempts + 1, first_s=first_s or self.settings.payment_query_delay_s)
         return now + timedelta(seconds=wait_s)
+
+
+def _asking_a_person(handler: Handler) -> Handler:
+    """Leave to a person what no retry can settle, whichever kind of work comes upon it."""
+
+    async def handle(job: Job, now: datetime) -> datetime | None:
+        try:
+            return await handler(job, now)
+        except FOR_A_PERSON as error:
+            raise NeedsPerson(repr(error)) from error
+
+    return handle

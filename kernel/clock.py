@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -10,11 +10,6 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-def business_day(now: datetime) -> date:
-    """Return the calendar day in Asia/Shanghai, on which limits and reports are counted."""
-    return now.astimezone(SHANGHAI).date()
 
 
 def start_of_business_day(now: datetime) -> datetime:

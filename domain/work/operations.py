@@ -93,9 +93,3 @@ async def park(job: Job, *, reason: str, now: datetime) -> None:
     await Job.filter(id=job.id, lease_owner=job.lease_owner).update(
         attempts=job.attempts + 1, parked_at=now, lease_until=None, last_error=reason[:ERROR_LENGTH_MAX]
     )
-
-
-async def next_due_at() -> datetime | None:
-    """Return when the earliest waiting work is due, or None where nothing waits."""
-    job = await Job.filter(done_at__isnull=True, parked_at__isnull=True).order_by("due_at").first()
-    return job.due_at if job else None
