@@ -52,8 +52,15 @@ class Settings(BaseSettings):
     data_key: SecretStr = SecretStr("")
 
     recharge_amount_min_fen: Annotated[int, Field(ge=1)] = 1_000
-    recharge_amount_max_fen: Annotated[int, Field(ge=1)] = 200_000
+    recharge_amount_max_fen: Annotated[int, Field(ge=1)] = 500_000
     recharge_daily_max_fen: Annotated[int, Field(ge=1)] = 5_000_000
+    review_above_fen: Annotated[int, Field(ge=1)] = 200_000
+    review_deadline_s: Annotated[float, Field(gt=0)] = 86_400.0
+    split_window_s: Annotated[float, Field(gt=0)] = 3_600.0
+    face_token_lifetime_s: Annotated[float, Field(gt=0)] = 600.0
+    top_up_amount_max_fen: Annotated[int, Field(ge=1)] = 500_000
+    wallet_balance_max_fen: Annotated[int, Field(ge=1)] = 1_000_000
+    drafts_per_sync_max: Annotated[int, Field(ge=1)] = 20
     unpaid_orders_per_user_max: Annotated[int, Field(ge=1)] = 5
     cards_per_user_max: Annotated[int, Field(ge=1)] = 20
     payment_deadline_s: Annotated[int, Field(ge=60)] = 900

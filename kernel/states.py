@@ -16,7 +16,24 @@ class OrderState(StrEnum):
 class FailureKind(StrEnum):
     UNPAID = "UNPAID"
     CANCELLED = "CANCELLED"
+    REJECTED = "REJECTED"  # by the review, or by its deadline
     ISSUER_REFUSED = "ISSUER_REFUSED"
+    REVERSED = "REVERSED"  # the issuer took the recharge back after it had succeeded
+
+
+class ReviewState(StrEnum):
+    """Of an order that a person must look at before it is recharged; REQUIRED until it is paid."""
+
+    NONE = "NONE"
+    REQUIRED = "REQUIRED"
+    PENDING = "PENDING"
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
+
+
+class ReviewReason(StrEnum):
+    LARGE_AMOUNT = "LARGE_AMOUNT"
+    SPLIT_ORDERS = "SPLIT_ORDERS"  # several smaller orders that together are large
 
 
 class RefundState(StrEnum):
@@ -40,6 +57,68 @@ class RechargeState(StrEnum):
     SUBMITTED = "SUBMITTED"
     SUCCEEDED = "SUCCEEDED"
     REFUSED = "REFUSED"
+
+
+class PaymentMethod(StrEnum):
+    """How a user pays an order."""
+
+    WECHAT_PAY = "WECHAT_PAY"
+    WALLET = "WALLET"
+
+
+class ReservationState(StrEnum):
+    """Of one piece of an offer's stock."""
+
+    RESERVED = "RESERVED"
+    USED = "USED"
+    RELEASED = "RELEASED"
+
+
+class FaceCheckState(StrEnum):
+    OPEN = "OPEN"
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    USED = "USED"
+
+
+class ErrorKind(StrEnum):
+    """What went wrong with an order's money; each is a row of the error ledger."""
+
+    LATE_PAYMENT = "LATE_PAYMENT"
+    SURPLUS_PAYMENT = "SURPLUS_PAYMENT"
+    RECHARGE_REFUSED = "RECHARGE_REFUSED"
+    REVIEW_REJECTED = "REVIEW_REJECTED"
+    RECHARGED_AFTER_FAILURE = "RECHARGED_AFTER_FAILURE"
+    REFUND_ABNORMAL = "REFUND_ABNORMAL"
+    RECHARGE_REVERSED = "RECHARGE_REVERSED"
+    LATE_TOP_UP = "LATE_TOP_UP"
+
+
+class CaseKind(StrEnum):
+    """Why two people have to decide about an order's money."""
+
+    REVERSAL = "REVERSAL"
+    CLAW_BACK = "CLAW_BACK"
+
+
+class CaseState(StrEnum):
+    OPEN = "OPEN"
+    PROPOSED = "PROPOSED"
+    RESOLVED = "RESOLVED"
+
+
+class CaseOutcome(StrEnum):
+    """How a case ends: a recharge is reversed, or what it cost is taken from the wallet or written off."""
+
+    REVERSE = "REVERSE"
+    FROM_WALLET = "FROM_WALLET"
+    WRITE_OFF = "WRITE_OFF"
+
+
+class StaffRole(StrEnum):
+    SUPPORT = "SUPPORT"
+    RISK = "RISK"
+    FINANCE = "FINANCE"
 
 
 class CardBrand(StrEnum):

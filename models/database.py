@@ -30,9 +30,11 @@ MODEL_MODULES = (
     "models.identity",
     "models.jobs",
     "models.ledger",
+    "models.offers",
     "models.orders",
     "models.payments",
     "models.pricing",
+    "models.reviews",
     "models.stations",
 )
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tortoise.migrations.operations import TortoiseOperation
+from typing import Any
+
+from tortoise.fields.base import Field
+from tortoise.migrations.operations import AddField, AlterField, TortoiseOperation
 from tortoise.migrations.schema_editor.base import BaseSchemaEditor
 from tortoise.migrations.schema_generator.state import State
 
@@ -19,14 +22,59 @@ class Statements(TortoiseOperation):
     async def database_forward(
         self, app_label: str, old_state: State, new_state: State, state_editor: BaseSchemaEditor | None = None
     ) -> None:
+        if state_editor is not None:
+            await _run(state_editor, self.for_dialect(state_editor.client.capabilities.dialect))
+
+
+async def _run(state_editor: BaseSchemaEditor, statements: list[str]) -> None:
+    for statement in statements:
+        if state_editor.collect_sql:
+            state_editor.collected_sql.append(statement)
+        else:
+            # The editor's own runner splits scripts at semicolons, which would cut a trigger's body in two.
+            await state_editor.client.execute_query(statement)
+
+
+class AddRequired(AddField):
+    """A column that is never empty, on a table that may hold rows already: `value` is the SQL of what they get.
+
+    SQLite can add such a column only with a default, which the ORM never uses because it names every column.
+    """
+
+    def __init__(self, model_name: str, name: str, field: Field[Any], *, value: str) -> None:
+        super().__init__(model_name, name, field)
+        self.value = value
+
+    async def database_forward(
+        self, app_label: str, old_state: State, new_state: State, state_editor: BaseSchemaEditor | None = None
+    ) -> None:
         if state_editor is None:
             return
-        for statement in self.for_dialect(state_editor.client.capabilities.dialect):
-            if state_editor.collect_sql:
-                state_editor.collected_sql.append(statement)
-            else:
-                # The editor's own runner splits scripts at semicolons, which would cut a trigger's body in two.
-                await state_editor.client.execute_query(statement)
+        model = new_state.apps.get_model(f"{app_label}.{self.model_name}")
+        table, column = model._meta.db_table, self.name
+        dialect = state_editor.client.capabilities.dialect
+        kind = model._meta.fields_map[self.name].get_for_dialect(dialect, "SQL_TYPE")
+        if dialect == "postgres":
+            statements = [
+                f'ALTER TABLE "{table}" ADD COLUMN "{column}" {kind}',
+                f'UPDATE "{table}" SET "{column}" = {self.value}',  # noqa: S608 -- a literal of a migration.
+                f'ALTER TABLE "{table}" ALTER COLUMN "{column}" SET NOT NULL',
+            ]
+        else:
+            statements = [
+                f"ALTER TABLE \"{table}\" ADD COLUMN \"{column}\" {kind} NOT NULL DEFAULT ''",
+                f'UPDATE "{table}" SET "{column}" = {self.value}',  # noqa: S608 -- a literal of a migration.
+            ]
+        await _run(state_editor, statements)
+
+
+class Redescribe(AlterField):
+    """A field whose description alone has changed, such as an enum with one more word; the table stays as it is."""
+
+    async def database_forward(
+        self, app_label: str, old_state: State, new_state: State, state_editor: BaseSchemaEditor | None = None
+    ) -> None:
+        return
 
 
 class Check(Statements):
@@ -54,6 +102,21 @@ class Check(Statements):
         ]
 
 
+class DropCheck(Statements):
+    """Give up a condition that `Check` made."""
+
+    def __init__(self, table: str, name: str) -> None:
+        self.table, self.name = table, name
+
+    def describe(self) -> str:
+        return f"no check {self.name} on {self.table}"
+
+    def for_dialect(self, dialect: str) -> list[str]:
+        if dialect == "postgres":
+            return [f'ALTER TABLE "{self.table}" DROP CONSTRAINT "{self.name}"']
+        return [f'DROP TRIGGER "{self.name}_{event}"' for event in ("insert", "update")]
+
+
 class AppendOnly(Statements):
     """A table whose rows are never changed and never removed."""
 
@@ -77,6 +140,21 @@ class AppendOnly(Statements):
             f"BEGIN SELECT RAISE(ABORT, '{self.table} is append-only'); END"
             for event in ("UPDATE", "DELETE")
         ]
+
+
+class DropAppendOnly(Statements):
+    """Let a migration fill a new column of an append-only table; `AppendOnly` follows in the same migration."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+
+    def describe(self) -> str:
+        return f"{self.table} can be changed"
+
+    def for_dialect(self, dialect: str) -> list[str]:
+        if dialect == "postgres":
+            return [f'DROP TRIGGER "{self.table}_append_only" ON "{self.table}"']
+        return [f'DROP TRIGGER "{self.table}_no_{event}"' for event in ("update", "delete")]
 
 
 class PartialIndex(Statements):

@@ -7,29 +7,40 @@ from uuid import UUID
 from tortoise import fields
 from tortoise.models import Model
 
-from kernel.states import FailureKind, OrderState, RechargeState, RefundState
+from kernel.states import FailureKind, OrderState, RechargeState, RefundState, ReviewReason, ReviewState
 from models.cards import FuelCard
 from models.fields import UtcDatetimeField
 from models.identity import User
+from models.offers import Offer
 
 
 class RechargeOrder(Model):
-    """One recharge of one card. `version` counts transitions and guards each of them."""
+    """One recharge of one card. `version` counts transitions and guards each of them.
+
+    `amount_fen` arrives on the card and `price_fen` is paid for it; they differ where an offer was taken.
+    """
 
     id = fields.UUIDField(primary_key=True)
     user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("models.User", on_delete=fields.RESTRICT)
     card: fields.ForeignKeyRelation[FuelCard] = fields.ForeignKeyField("models.FuelCard", on_delete=fields.RESTRICT)
+    offer: fields.ForeignKeyNullableRelation[Offer] = fields.ForeignKeyField(
+        "models.Offer", null=True, on_delete=fields.RESTRICT
+    )
     amount_fen = fields.BigIntField()
+    price_fen = fields.BigIntField()
     state = fields.CharEnumField(OrderState, max_length=16)
     version = fields.IntField()
     failure_kind = fields.CharEnumField(FailureKind, max_length=16, null=True)
     refund_state = fields.CharEnumField(RefundState, max_length=16)
+    review_state = fields.CharEnumField(ReviewState, max_length=16)
+    review_reason = fields.CharEnumField(ReviewReason, max_length=16, null=True)
     pay_deadline_at = UtcDatetimeField()
     created_at = UtcDatetimeField()
     updated_at = UtcDatetimeField()
 
     user_id: UUID
     card_id: UUID
+    offer_id: UUID | None
 
     class Meta:
         table = "recharge_order"
@@ -43,6 +54,7 @@ class OrderTransition(Model):
     order: fields.ForeignKeyRelation[RechargeOrder] = fields.ForeignKeyField(
         "models.RechargeOrder", on_delete=fields.RESTRICT
     )
+    user_id = fields.UUIDField()
     version = fields.IntField()
     rule = fields.IntField()
     trigger = fields.CharField(max_length=32)
@@ -67,6 +79,7 @@ class RechargeAttempt(Model):
     order: fields.ForeignKeyRelation[RechargeOrder] = fields.ForeignKeyField(
         "models.RechargeOrder", on_delete=fields.RESTRICT
     )
+    user_id = fields.UUIDField()
     number = fields.IntField()
     issuer = fields.CharField(max_length=32)
     issuer_order_id = fields.CharField(max_length=64, null=True)

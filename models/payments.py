@@ -9,6 +9,7 @@ from tortoise.models import Model
 
 from kernel.states import PaymentState, RefundState
 from models.fields import UtcDatetimeField
+from models.identity import User
 from models.orders import RechargeOrder
 
 
@@ -19,6 +20,7 @@ class PaymentAttempt(Model):
     order: fields.ForeignKeyRelation[RechargeOrder] = fields.ForeignKeyField(
         "models.RechargeOrder", on_delete=fields.RESTRICT
     )
+    user_id = fields.UUIDField()
     number = fields.IntField()
     channel = fields.CharField(max_length=32)
     sub_mchid = fields.CharField(max_length=32)
@@ -47,6 +49,7 @@ class Refund(Model):
     attempt: fields.OneToOneRelation[PaymentAttempt] = fields.OneToOneField(
         "models.PaymentAttempt", on_delete=fields.RESTRICT
     )
+    user_id = fields.UUIDField()
     out_refund_no = fields.CharField(max_length=64, unique=True)
     amount_fen = fields.BigIntField()
     state = fields.CharEnumField(RefundState, max_length=16)
@@ -59,6 +62,29 @@ class Refund(Model):
 
     class Meta:
         table = "refund"
+
+
+class WalletTopUp(Model):
+    """Money that a user pays into the wallet: one merchant order at a payment channel."""
+
+    id = fields.UUIDField(primary_key=True)
+    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("models.User", on_delete=fields.RESTRICT)
+    channel = fields.CharField(max_length=32)
+    sub_mchid = fields.CharField(max_length=32)
+    out_trade_no = fields.CharField(max_length=32, unique=True)
+    amount_fen = fields.BigIntField()
+    state = fields.CharEnumField(PaymentState, max_length=16)
+    prepay_id = fields.CharField(max_length=64, null=True)
+    transaction_id = fields.CharField(max_length=64, null=True, unique=True)
+    pay_deadline_at = UtcDatetimeField()
+    created_at = UtcDatetimeField()
+    settled_at = UtcDatetimeField(null=True)
+
+    user_id: UUID
+
+    class Meta:
+        table = "wallet_top_up"
+        indexes = (("user_id", "id"),)
 
 
 class ThirdPartyNotice(Model):

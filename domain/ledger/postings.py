@@ -1,4 +1,4 @@
-"""The postings of a recharge (L1 to L4), each balanced by construction. Amounts are fen; debits are positive."""
+"""The postings of the house, each balanced by construction. Amounts are fen; debits are positive, credits negative."""
 
 from __future__ import annotations
 
@@ -23,6 +23,16 @@ def customer_prepaid(user_id: UUID) -> str:
     return f"customer_prepaid:{user_id}"
 
 
+def customer_held(user_id: UUID) -> str:
+    """The part of a wallet that is reserved for an order that is being paid."""
+    return f"customer_held:{user_id}"
+
+
+def suspense(party: str) -> str:
+    """What a third party's word and our books disagree about, until a person has decided."""
+    return f"suspense:{party}"
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     account: str
@@ -31,10 +41,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """A set of lines that sums to zero, under the key that lets it happen once."""
+    """A set of lines that sums to zero, under the key that lets it happen once.
+
+    `user_id` is whose money moves; it is None for what belongs to nobody, such as a settlement into escrow.
+    """
 
     key: str
-    order_id: UUID
+    user_id: UUID | None
+    order_id: UUID | None
     lines: tuple[Line, ...]
 
     def __post_init__(self) -> None:
@@ -46,31 +60,81 @@ class Posting:
             raise AssertionError(f"posting {self.key} names an account twice")
 
 
-def paid(*, order_id: UUID, attempt: int, clearing: str, amount_fen: int) -> Posting:
-    """L1: the customer paid; the channel owes it to us, and we owe the customer a recharge."""
-    return Posting(f"{order_id}:paid:{attempt}", order_id, (Line(clearing, amount_fen), Line(TRANSIT, -amount_fen)))
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """The order that a posting belongs to, and its user."""
+
+    order_id: UUID
+    user_id: UUID
+
+    def posting(self, event: str, *lines: Line) -> Posting:
+        return Posting(f"{self.order_id}:{event}", self.user_id, self.order_id, lines)
 
 
-def succeeded(*, order_id: UUID, issuer: str, amount_fen: int, cost_fen: int) -> Posting:
+def paid(whose: Whose, *, attempt: int, source: str, amount_fen: int) -> Posting:
+    """L1: the customer paid, through a channel's clearing or out of the wallet's hold; we owe a recharge."""
+    return whose.posting(f"paid:{attempt}", Line(source, amount_fen), Line(TRANSIT, -amount_fen))
+
+
+def succeeded(whose: Whose, *, issuer: str, price_fen: int, cost_fen: int) -> Posting:
     """L2: the issuer recharged the card for `cost_fen` of our deposit; the rest is commission, a shortfall a loss."""
-    lines = [Line(TRANSIT, amount_fen)]
-    if cost_fen > 0:
-        lines.append(Line(issuer_prepaid(issuer), -cost_fen))
-    margin = amount_fen - cost_fen
-    if margin > 0:
-        lines.append(Line(COMMISSION, -margin))
-    elif margin < 0:
-        lines.append(Line(LOSS, -margin))
-    return Posting(f"{order_id}:succeeded", order_id, tuple(lines))
+    return whose.posting("succeeded", Line(TRANSIT, price_fen), *_cost(issuer, price_fen, cost_fen))
 
 
-def failed(*, order_id: UUID, attempt: int, amount_fen: int) -> Posting:
-    """L3: there will be no recharge; we owe the customer the money back."""
-    lines = (Line(TRANSIT, amount_fen), Line(REFUNDS_PAYABLE, -amount_fen))
-    return Posting(f"{order_id}:failed:{attempt}", order_id, lines)
+def reversed_recharge(whose: Whose, *, issuer: str, price_fen: int, cost_fen: int) -> Posting:
+    """L2 turned round: the issuer took the recharge back and our deposit has its cost again."""
+    back = (Line(line.account, -line.amount_fen) for line in _cost(issuer, price_fen, cost_fen))
+    return whose.posting("reversed", Line(TRANSIT, -price_fen), *back)
 
 
-def refunded(*, order_id: UUID, attempt: int, clearing: str, amount_fen: int) -> Posting:
-    """L4: the channel gave the money back by the route it came."""
-    lines = (Line(REFUNDS_PAYABLE, amount_fen), Line(clearing, -amount_fen))
-    return Posting(f"{order_id}:refunded:{attempt}", order_id, lines)
+def _cost(issuer: str, price_fen: int, cost_fen: int) -> list[Line]:
+    lines = [Line(issuer_prepaid(issuer), -cost_fen)] if cost_fen > 0 else []
+    margin = price_fen - cost_fen
+    if margin:
+        lines.append(Line(COMMISSION if margin > 0 else LOSS, -margin))
+    return lines
+
+
+def failed(whose: Whose, *, attempt: int, amount_fen: int) -> Posting:
+    """L3: there will be no recharge for this payment; we owe the customer the money back."""
+    return whose.posting(f"failed:{attempt}", Line(TRANSIT, amount_fen), Line(REFUNDS_PAYABLE, -amount_fen))
+
+
+def refunded(whose: Whose, *, attempt: int, source: str, amount_fen: int) -> Posting:
+    """L4: the money went back by the route it came, to the channel's payer or into the wallet."""
+    return whose.posting(f"refunded:{attempt}", Line(REFUNDS_PAYABLE, amount_fen), Line(source, -amount_fen))
+
+
+def held(whose: Whose, *, attempt: int, amount_fen: int) -> Posting:
+    """The wallet sets aside what an order costs; the database refuses more than is there."""
+    lines = (Line(customer_prepaid(whose.user_id), amount_fen), Line(customer_held(whose.user_id), -amount_fen))
+    return whose.posting(f"held:{attempt}", *lines)
+
+
+def released(whose: Whose, *, attempt: int, amount_fen: int) -> Posting:
+    """The order will not take what the wallet had set aside."""
+    lines = (Line(customer_held(whose.user_id), amount_fen), Line(customer_prepaid(whose.user_id), -amount_fen))
+    return whose.posting(f"released:{attempt}", *lines)
+
+
+def topped_up(*, top_up_id: UUID, user_id: UUID, clearing: str, amount_fen: int) -> Posting:
+    """The customer paid into the wallet."""
+    lines = (Line(clearing, amount_fen), Line(customer_prepaid(user_id), -amount_fen))
+    return Posting(f"{top_up_id}:topped_up", user_id, None, lines)
+
+
+def recharged_after_failure(whose: Whose, *, attempt: int, issuer: str, cost_fen: int) -> Posting:
+    """The issuer recharged after all what we owe or have paid back: our deposit is spent and nobody has paid for it."""
+    lines = (Line(suspense(issuer), cost_fen), Line(issuer_prepaid(issuer), -cost_fen))
+    return whose.posting(f"clawback:{attempt}", *lines)
+
+
+def recovered(whose: Whose, *, case_id: UUID, issuer: str, amount_fen: int) -> Posting:
+    """The customer's wallet pays for the recharge that came after the refund."""
+    lines = (Line(customer_prepaid(whose.user_id), amount_fen), Line(suspense(issuer), -amount_fen))
+    return whose.posting(f"recovered:{case_id}", *lines)
+
+
+def written_off(whose: Whose, *, case_id: UUID, issuer: str, amount_fen: int) -> Posting:
+    """Two people gave up getting it back."""
+    return whose.posting(f"written_off:{case_id}", Line(LOSS, amount_fen), Line(suspense(issuer), -amount_fen))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from domain.cards.ports import CardIssuer
-from domain.identity.ports import MiniProgramLogin
-from domain.payments.ports import PaymentChannel
+from domain.identity.ports import FaceVerifier, MiniProgramLogin
+from domain.payments.ports import Channels
 
 
 @dataclass(frozen=True, slots=True)
 class ThirdParties:
-    channel: PaymentChannel
+    channels: Channels
     issuer: CardIssuer
     login: MiniProgramLogin
+    face: FaceVerifier

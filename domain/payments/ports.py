@@ -113,7 +113,7 @@ class ChannelNotice:
 
 
 class PaymentChannel(Protocol):
-    """One payment channel. Every coroutine raises ChannelUnavailable or ChannelRefused."""
+    """One route to pay by: a channel and the merchant that receives. Every coroutine raises ChannelUnavailable or ChannelRefused."""
 
     @property
     def name(self) -> str: ...
@@ -143,3 +143,30 @@ class PaymentChannel(Protocol):
 
     def open_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> ChannelNotice:
         """Verify, decrypt and read a callback. Raises NoticeRefused."""
+
+
+class UnknownChannel(Exception):
+    """An attempt names a channel or a merchant that this deployment does not have any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """The routes of this deployment in the order in which they are tried; there is at least one."""
+
+    routes: tuple[PaymentChannel, ...]
+
+    @property
+    def main(self) -> PaymentChannel:
+        return self.routes[0]
+
+    def of(self, *, name: str, sub_mchid: str) -> PaymentChannel:
+        """Return the route by which an attempt was made. Raises UnknownChannel."""
+        for route in self.routes:
+            if (route.name, route.sub_mchid) == (name, sub_mchid):
+                return route
+        raise UnknownChannel(f"{name}:{sub_mchid}")
+
+    def after(self, channel: PaymentChannel) -> PaymentChannel | None:
+        """Return the route to try where this one fails, or None behind the last."""
+        rest = self.routes[self.routes.index(channel) + 1 :]
+        return rest[0] if rest else None
