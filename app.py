@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from domain.identity.tokens import TokenAuthority
+from domain.orders.policy import Policy
 from domain.stations.index import StationIndex
 from endpoints import callbacks, graphiql, health, oauth
 from gateways.assembly import ThirdPartySettingsWrong, third_parties
@@ -80,6 +81,7 @@ class House:
             self._services = Services(
                 settings=settings,
                 third_parties=parties,
+                policy=Policy.of(settings),
                 sealer=sealer,
                 tokens=token_authority(settings),
                 events=hub,

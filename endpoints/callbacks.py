@@ -28,7 +28,7 @@ def routes(third_parties: Callable[[], ThirdParties], settings: Settings) -> lis
     """Return the callback routes; `third_parties` gives the gateways that verify."""
 
     async def wechat_pay(request: Request) -> Response:
-        channel = third_parties().channel
+        channel = third_parties().channels.main
 
         def read(body: bytes) -> tuple[str, Facts]:
             notice = channel.open_notice(headers=request.headers, body=body, now=utc_now())

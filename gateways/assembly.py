@@ -13,6 +13,7 @@ import httpx
 from pydantic import SecretStr
 
 from domain.orders.ports import ThirdParties
+from domain.payments.ports import Channels
 from gateways.issuer import Issuer, IssuerKeys
 from gateways.signing import KeyUnreadable, load_aes_key, load_private_key, load_public_key
 from gateways.wechat_open import WeChatOpen
@@ -171,7 +172,7 @@ async def third_parties(settings: Settings) -> AsyncIterator[ThirdParties]:
             app_secret=app_secret,
             timeout_s=settings.third_party_timeout_s,
         )
-        yield ThirdParties(channel=channel, issuer=issuer, login=login)
+        yield ThirdParties(channels=Channels((channel,)), issuer=issuer, login=login, face=None)  # type: ignore
 
 
 @lru_cache(maxsize=1)

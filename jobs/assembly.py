@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
 from jobs.handlers import Handlers
 from jobs.relay import Publisher, Relay
@@ -29,7 +30,7 @@ async def relaying(publisher: Publisher, settings: Settings) -> AsyncIterator[No
 @asynccontextmanager
 async def working(settings: Settings, third_parties: ThirdParties, sealer: Sealer) -> AsyncIterator[Worker]:
     """Run due work for as long as the context lasts; commits of other processes are heard of through Redis."""
-    handlers = Handlers(settings=settings, third_parties=third_parties, sealer=sealer)
+    handlers = Handlers(settings=settings, third_parties=third_parties, policy=Policy.of(settings), sealer=sealer)
     worker = Worker(handlers.by_kind(), settings)
     worker.start()
     listening = [spawn(listen_for_wakes(settings.redis_url, worker.poke), name="wakes")] if settings.redis_url else []

@@ -28,7 +28,7 @@ async def _audit() -> int:
     async with connected(get_settings().database):
         found = [*await ledger.findings(), *await orders.findings()]
     broken = {finding.rule for finding in found}
-    for rule in (*ledger.PROOFS, *orders.PROOFS):
+    for rule in (*ledger.PROOFS, *orders.RULE_NAMES):
         print(f"{'BROKEN' if rule in broken else 'holds '}  {rule}")
     for finding in found[:FINDINGS_SHOWN_MAX]:
         figures = ", ".join(f"{name} {value}" for name, value in finding.figures.items())

@@ -9,12 +9,14 @@ from uuid import UUID
 
 from domain.cards.ports import RechargeFacts
 from domain.ledger.operations import PostedAlready
-from domain.orders import paying, recharging, refunding
+from domain.orders import confirming, recharging, refunding, reviewing
 from domain.orders.lifecycle import TransitionRefused, Trigger
 from domain.orders.notices import from_row
 from domain.orders.operations import give_up_unpaid
+from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
 from domain.orders.queries import UNPAID, by_id
+from domain.payments import top_ups
 from domain.payments.ports import (
     PAID_TRADES,
     ChannelRefused,
@@ -22,6 +24,7 @@ from domain.payments.ports import (
     RefundFacts,
     TradeFacts,
     TradeState,
+    UnknownChannel,
 )
 from domain.payments.rules import PaymentMismatch
 from domain.pricing import operations as pricing
@@ -36,8 +39,10 @@ from models.payments import PaymentAttempt, ThirdPartyNotice
 
 ACTOR = "system"
 FOR_A_PERSON = (
-    paying.UnknownPayment,
-    paying.UnexpectedPayment,
+    confirming.UnknownPayment,
+    confirming.UnexpectedPayment,
+    top_ups.UnexpectedTopUp,
+    UnknownChannel,
     PaymentMismatch,
     recharging.UnknownRecharge,
     recharging.RechargeContradiction,
@@ -53,6 +58,7 @@ FOR_A_PERSON = (
 class Handlers:
     settings: Settings
     third_parties: ThirdParties
+    policy: Policy
     sealer: Sealer
 
     def by_kind(self) -> Mapping[str, Handler]:
@@ -63,6 +69,9 @@ class Handlers:
             Kind.SUBMIT_RECHARGE: _asking_a_person(self.submit_recharge),
             Kind.QUERY_RECHARGE: _asking_a_person(self.query_recharge),
             Kind.REFUND: _asking_a_person(self.refund),
+            Kind.EXPIRE_REVIEW: _asking_a_person(self.expire_review),
+            Kind.CAPTURE_WALLET: _asking_a_person(self.capture_wallet),
+            Kind.QUERY_TOP_UP: _asking_a_person(self.query_top_up),
             Kind.ANNOUNCE_PRICES: self.announce_prices,
         }
 
@@ -71,9 +80,7 @@ class Handlers:
         facts = from_row(notice.facts)
         if isinstance(facts, TradeFacts):
             if facts.state is TradeState.SUCCESS:
-                await paying.confirm_payment(
-                    facts=facts, channel=self.third_parties.channel, actor=notice.source, now=now
-                )
+                await self._confirm(facts, notice.source, now)
         elif isinstance(facts, RefundFacts):
             await refunding.settle_refund(facts=facts, actor=notice.source, now=now)
         elif isinstance(facts, RechargeFacts):
@@ -87,7 +94,12 @@ class Handlers:
             return None
         try:
             await give_up_unpaid(
-                order=order, trigger=Trigger.EXPIRE, channel=self.third_parties.channel, actor=ACTOR, now=now
+                order=order,
+                trigger=Trigger.EXPIRE,
+                channels=self.third_parties.channels,
+                actor=ACTOR,
+                policy=self.policy,
+                now=now,
             )
         except ChannelUnavailable:
             return self._later(job, now)
@@ -98,15 +110,18 @@ class Handlers:
         attempt = await PaymentAttempt.get(out_trade_no=out_trade_no)
         if attempt.state is not PaymentState.OPEN:
             return None
+        channel = self.third_parties.channels.of(name=attempt.channel, sub_mchid=attempt.sub_mchid)
         try:
-            facts = await self.third_parties.channel.query(out_trade_no)
+            facts = await channel.query(out_trade_no)
         except ChannelUnavailable:
             return self._later(job, now)
         if facts.state in PAID_TRADES:
-            await paying.confirm_payment(facts=facts, channel=self.third_parties.channel, actor=ACTOR, now=now)
+            await self._confirm(facts, ACTOR, now)
             return None
         if facts.state is TradeState.CLOSED:
-            await paying.close_attempt(out_trade_no=out_trade_no, actor=ACTOR, reason="closed at the channel", now=now)
+            await confirming.close_attempt(
+                out_trade_no=out_trade_no, actor=ACTOR, reason="closed at the channel", now=now
+            )
             return None
         return self._later(job, now)
 
@@ -116,7 +131,7 @@ class Handlers:
             issuer=self.third_parties.issuer,
             sealer=self.sealer,
             actor=ACTOR,
-            query_after=timedelta(seconds=self.settings.recharge_query_delay_s),
+            query_after=self.policy.recharge_query_after,
             now=now,
         )
         return None
@@ -127,7 +142,7 @@ class Handlers:
             issuer=self.third_parties.issuer,
             sealer=self.sealer,
             actor=ACTOR,
-            compensate_after=timedelta(seconds=self.settings.compensation_after_s),
+            compensate_after=self.policy.compensate_after,
             now=now,
         )
         if settled:
@@ -139,15 +154,43 @@ class Handlers:
     async def refund(self, job: Job, now: datetime) -> datetime | None:
         try:
             settled = await refunding.push_refund(
-                refund_id=UUID(job.payload["refund_id"]), channel=self.third_parties.channel, actor=ACTOR, now=now
+                refund_id=UUID(job.payload["refund_id"]), channels=self.third_parties.channels, actor=ACTOR, now=now
             )
         except ChannelRefused as error:
             raise NeedsPerson(repr(error)) from error
         return None if settled else self._later(job, now)
 
+    async def expire_review(self, job: Job, now: datetime) -> datetime | None:
+        await reviewing.expire_review(order_id=UUID(job.payload["order_id"]), now=now)
+        return None
+
+    async def capture_wallet(self, job: Job, now: datetime) -> datetime | None:
+        attempt = await PaymentAttempt.get(out_trade_no=job.payload["out_trade_no"])
+        await confirming.capture(attempt=attempt, actor=ACTOR, policy=self.policy, now=now)
+        return None
+
+    async def query_top_up(self, job: Job, now: datetime) -> datetime | None:
+        top_up = await top_ups.by_out_trade_no(job.payload["out_trade_no"])
+        if top_up is None:
+            raise NeedsPerson("there is no such top-up")
+        try:
+            settled = await top_ups.settle(top_up=top_up, channels=self.third_parties.channels, now=now)
+        except ChannelUnavailable:
+            return self._later(job, now)
+        return None if settled else min(self._later(job, now), max(top_up.pay_deadline_at, now))
+
     async def announce_prices(self, job: Job, now: datetime) -> datetime | None:
         await pricing.announce(effective_from=datetime.fromisoformat(job.payload["effective_from"]), now=now)
         return None
+
+    async def _confirm(self, facts: TradeFacts, actor: str, now: datetime) -> None:
+        """Apply a payment to what it pays: an order, or the wallet."""
+        if await top_ups.by_out_trade_no(facts.out_trade_no):
+            await top_ups.confirm(facts=facts, channels=self.third_parties.channels, now=now)
+            return
+        await confirming.confirm_payment(
+            facts=facts, channels=self.third_parties.channels, actor=actor, policy=self.policy, now=now
+        )
 
     def _later(self, job: Job, now: datetime, *, first_s: float | None = None) -> datetime:
         wait_s = backoff_s(job.attempts + 1, first_s=first_s or self.settings.payment_query_delay_s)

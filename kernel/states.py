@@ -57,6 +57,7 @@ class RechargeState(StrEnum):
     SUBMITTED = "SUBMITTED"
     SUCCEEDED = "SUCCEEDED"
     REFUSED = "REFUSED"
+    REVERSED = "REVERSED"
 
 
 class PaymentMethod(StrEnum):
@@ -87,7 +88,6 @@ class ErrorKind(StrEnum):
     LATE_PAYMENT = "LATE_PAYMENT"
     SURPLUS_PAYMENT = "SURPLUS_PAYMENT"
     RECHARGE_REFUSED = "RECHARGE_REFUSED"
-    REVIEW_REJECTED = "REVIEW_REJECTED"
     RECHARGED_AFTER_FAILURE = "RECHARGED_AFTER_FAILURE"
     REFUND_ABNORMAL = "REFUND_ABNORMAL"
     RECHARGE_REVERSED = "RECHARGE_REVERSED"
@@ -108,11 +108,12 @@ class CaseState(StrEnum):
 
 
 class CaseOutcome(StrEnum):
-    """How a case ends: a recharge is reversed, or what it cost is taken from the wallet or written off."""
+    """How a case ends: a recharge is reversed or stands, or what it cost is taken from the wallet or written off."""
 
     REVERSE = "REVERSE"
     FROM_WALLET = "FROM_WALLET"
     WRITE_OFF = "WRITE_OFF"
+    DISMISS = "DISMISS"
 
 
 class StaffRole(StrEnum):

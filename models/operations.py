@@ -62,7 +62,7 @@ class AddRequired(AddField):
             ]
         else:
             statements = [
-                f"ALTER TABLE \"{table}\" ADD COLUMN \"{column}\" {kind} NOT NULL DEFAULT ''",
+                f'ALTER TABLE "{table}" ADD COLUMN "{column}" {kind} NOT NULL DEFAULT \'\'',
                 f'UPDATE "{table}" SET "{column}" = {self.value}',  # noqa: S608 -- a literal of a migration.
             ]
         await _run(state_editor, statements)

@@ -11,7 +11,9 @@ from strawberry.dataloader import DataLoader
 from domain.cards import queries as cards
 from domain.identity.viewer import Viewer
 from domain.ledger import queries as ledger
+from domain.offers import queries as offers
 from domain.orders import queries as orders
+from domain.payments import top_ups
 from domain.pricing import queries as pricing
 from domain.pricing.queries import HistoryPage, ZonePrice
 from domain.stations import queries as stations
@@ -19,6 +21,7 @@ from kernel.clock import utc_now
 from kernel.states import OrderState
 from models.cards import FuelCard
 from models.orders import RechargeOrder
+from models.payments import WalletTopUp
 from schema.types.context import Loaders
 from schema.types.relay import Page
 
@@ -37,7 +40,11 @@ def build(clock: Callable[[], datetime] = utc_now) -> Loaders:
         cards=DataLoader(load_fn=cards.by_ids, cache=False),
         cards_of_viewer=DataLoader(load_fn=_cards_of_viewer, cache=False),
         orders_of_viewer=DataLoader(load_fn=_orders_of_viewer, cache=False),
-        wallets=DataLoader(load_fn=ledger.wallet_balances, cache=False),
+        orders=DataLoader(load_fn=orders.by_ids, cache=False),
+        stories=DataLoader(load_fn=orders.stories, cache=False),
+        offers=DataLoader(load_fn=offers.by_ids, cache=False),
+        top_ups_of_viewer=DataLoader(load_fn=_top_ups_of_viewer, cache=False),
+        wallets=DataLoader(load_fn=ledger.wallets, cache=False),
         stations=DataLoader(load_fn=stations.by_ids, cache=False),
         zones=DataLoader(load_fn=pricing.zones_by_ids, cache=False),
         prices=DataLoader(load_fn=pricing.prices_by_ids, cache=False),
@@ -58,5 +65,13 @@ async def _orders_of_viewer(keys: list[tuple[Viewer, Page, OrderState | None]]) 
     found = {
         (viewer, page, state): await orders.of_viewer(viewer=viewer, state=state, first=page.limit, after=page.after_id)
         for viewer, page, state in set(keys)
+    }
+    return [found[key] for key in keys]
+
+
+async def _top_ups_of_viewer(keys: list[tuple[Viewer, Page]]) -> list[list[WalletTopUp]]:
+    found = {
+        (viewer, page): await top_ups.of_viewer(viewer=viewer, first=page.limit, after=page.after_id)
+        for viewer, page in set(keys)
     }
     return [found[key] for key in keys]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated
 
 import strawberry
 
-from domain.orders import operations, paying, queries
-from domain.risk.rules import Limits
-from kernel.settings import Settings
+from domain.orders import drafts, face_checks, operations, paying, queries
+from domain.orders.operations import CREATE, Wanted
 from resolvers.payloads import payload
+from resolvers.refusals import refusals
 from schema.types.context import Info
 from schema.types.inputs import Given
 from schema.types.orders import (
@@ -18,11 +17,23 @@ from schema.types.orders import (
     CancelRechargeSuccess,
     CreateRechargeInput,
     CreateRechargeSuccess,
+    DraftOrderInput,
     Order,
     PayRechargeInput,
     PayRechargeSuccess,
+    StartFaceCheckInput,
+    StartFaceCheckSuccess,
+    SyncDraftOrdersInput,
+    SyncDraftOrdersSuccess,
+    SyncedDraft,
 )
-from schema.types.payloads import CancelRechargePayload, CreateRechargePayload, PayRechargePayload
+from schema.types.payloads import (
+    CancelRechargePayload,
+    CreateRechargePayload,
+    PayRechargePayload,
+    StartFaceCheckPayload,
+    SyncDraftOrdersPayload,
+)
 from schema.types.relay import key_of
 
 
@@ -30,21 +41,24 @@ async def order(
     info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The order's id.")]
 ) -> Order | None:
     viewer, key = info.context.signed_in, key_of(id, "Order")
-    row = await queries.owned(viewer=viewer, order_id=key) if key else None
+    with refusals(info):
+        row = await queries.visible(viewer=viewer, order_id=key) if key else None
     return Order.of(row) if row else None
 
 
 @payload
 async def create_recharge(info: Info, input: Given[CreateRechargeInput]) -> CreateRechargePayload:
-    context, settings = info.context, info.context.services.settings
-    row = await operations.create(
-        viewer=context.signed_in,
+    context = info.context
+    wanted = Wanted(
+        operation=CREATE,
+        key=input.idempotency_key,
         card_id=key_of(input.card_id, "Card"),
         yuan=input.amount,
-        idempotency_key=input.idempotency_key,
-        limits=limits_of(settings),
-        pay_within=timedelta(seconds=settings.payment_deadline_s),
-        now=context.now,
+        names_offer=input.offer_id is not None,
+        offer_id=key_of(input.offer_id or "", "Offer"),
+    )
+    row = await operations.create(
+        viewer=context.signed_in, wanted=wanted, policy=context.services.policy, now=context.now
     )
     return CreateRechargeSuccess.of(row)
 
@@ -56,8 +70,11 @@ async def pay_recharge(info: Info, input: Given[PayRechargeInput]) -> PayRecharg
         viewer=context.signed_in,
         order_id=key_of(input.order_id, "Order"),
         idempotency_key=input.idempotency_key,
-        channel=services.third_parties.channel,
-        query_after=timedelta(seconds=services.settings.payment_query_delay_s),
+        method=input.method,
+        face_token=input.face_token,
+        channels=services.third_parties.channels,
+        face=services.third_parties.face,
+        policy=services.policy,
         now=context.now,
     )
     return PayRechargeSuccess.of(started)
@@ -65,20 +82,48 @@ async def pay_recharge(info: Info, input: Given[PayRechargeInput]) -> PayRecharg
 
 @payload
 async def cancel_recharge(info: Info, input: Given[CancelRechargeInput]) -> CancelRechargePayload:
-    context = info.context
+    context, services = info.context, info.context.services
     row = await operations.cancel(
         viewer=context.signed_in,
         order_id=key_of(input.order_id, "Order"),
-        channel=context.services.third_parties.channel,
+        channels=services.third_parties.channels,
+        policy=services.policy,
         now=context.now,
     )
     return CancelRechargeSuccess.of(row)
 
 
-def limits_of(settings: Settings) -> Limits:
-    return Limits(
-        amount_min_fen=settings.recharge_amount_min_fen,
-        amount_max_fen=settings.recharge_amount_max_fen,
-        daily_max_fen=settings.recharge_daily_max_fen,
-        unpaid_orders_max=settings.unpaid_orders_per_user_max,
+@payload
+async def start_face_check(info: Info, input: Given[StartFaceCheckInput]) -> StartFaceCheckPayload:
+    context, services = info.context, info.context.services
+    started = await face_checks.begin(
+        viewer=context.signed_in,
+        order_id=key_of(input.order_id, "Order"),
+        face=services.third_parties.face,
+        lifetime=services.policy.face_token_lifetime,
+        now=context.now,
+    )
+    return StartFaceCheckSuccess.of(started)
+
+
+@payload
+async def sync_draft_orders(info: Info, input: Given[SyncDraftOrdersInput]) -> SyncDraftOrdersPayload:
+    context = info.context
+    synced = await drafts.sync(
+        viewer=context.signed_in,
+        drafts=[_draft(each) for each in input.drafts],
+        policy=context.services.policy,
+        now=context.now,
+    )
+    return SyncDraftOrdersSuccess(results=[SyncedDraft.of(each, context.locale) for each in synced])
+
+
+def _draft(input: DraftOrderInput) -> drafts.Draft:
+    return drafts.Draft(
+        client_id=input.client_id,
+        card_id=key_of(input.card_id, "Card"),
+        yuan=input.amount,
+        names_offer=input.offer_id is not None,
+        offer_id=key_of(input.offer_id or "", "Offer"),
+        quoted=input.quoted_price,
     )

@@ -5,11 +5,24 @@ from __future__ import annotations
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from resolvers import cards, nodes, orders, prices, stations, viewer
+from resolvers import cards, cases, nodes, offers, orders, prices, stations, viewer, wallet
 from schema.extensions.documents import Schema
+from schema.types.cases import CaseConnection, OrderReviewConnection
 from schema.types.notices import ArrivalEvent, OrderEvent, PriceChangeEvent
+from schema.types.offers import OfferConnection
 from schema.types.orders import Order
-from schema.types.payloads import BindCardPayload, CancelRechargePayload, CreateRechargePayload, PayRechargePayload
+from schema.types.payloads import (
+    BindCardPayload,
+    CancelRechargePayload,
+    CasePayload,
+    CreateRechargePayload,
+    PayRechargePayload,
+    ProposeReversalPayload,
+    ReviewOrderPayload,
+    StartFaceCheckPayload,
+    SyncDraftOrdersPayload,
+    TopUpWalletPayload,
+)
 from schema.types.prices import PriceConnection
 from schema.types.relay import Node
 from schema.types.scalars import SCALARS
@@ -32,8 +45,18 @@ class Query:
     prices: PriceConnection = strawberry.field(
         resolver=prices.prices, description="The official retail prices that are in force now."
     )
+    offers: OfferConnection = strawberry.field(
+        resolver=offers.offers, description="The offers that can be taken now, newest first."
+    )
     order: Order | None = strawberry.field(
-        resolver=orders.order, description="One order of the viewer; null where there is none with this id."
+        resolver=orders.order,
+        description="One order of the viewer, or any order for staff; null where there is none with this id.",
+    )
+    reviews: OrderReviewConnection = strawberry.field(
+        resolver=cases.reviews, description="Paid orders that wait for a review, oldest first. For staff."
+    )
+    cases: CaseConnection = strawberry.field(
+        resolver=cases.cases, description="Cases that are not resolved, oldest first. For staff."
     )
     node: Node | None = strawberry.field(
         resolver=nodes.node, description="Any object by its id; null where there is none that the viewer may see."
@@ -53,6 +76,30 @@ class Mutation:
     )
     cancel_recharge: CancelRechargePayload = strawberry.field(
         resolver=orders.cancel_recharge, description="Cancel an order that is not paid."
+    )
+    start_face_check: StartFaceCheckPayload = strawberry.field(
+        resolver=orders.start_face_check, description="Begin the face verification that a large order takes."
+    )
+    sync_draft_orders: SyncDraftOrdersPayload = strawberry.field(
+        resolver=orders.sync_draft_orders,
+        description="Make orders of drafts that were written down without a connection. The prices are checked again.",
+    )
+    top_up_wallet: TopUpWalletPayload = strawberry.field(
+        resolver=wallet.top_up_wallet, description="Pay money into the viewer's wallet."
+    )
+    review_order: ReviewOrderPayload = strawberry.field(
+        resolver=cases.review_order, description="Decide on a paid order that waits for a review. For risk staff."
+    )
+    propose_reversal: ProposeReversalPayload = strawberry.field(
+        resolver=cases.propose_reversal,
+        description="Propose to take back a recharge that had succeeded; a second person approves. For finance staff.",
+    )
+    propose_outcome: CasePayload = strawberry.field(
+        resolver=cases.propose_outcome,
+        description="Propose how a case ends; a second person approves. For finance staff.",
+    )
+    approve_case: CasePayload = strawberry.field(
+        resolver=cases.approve_case, description="Let happen what somebody else has proposed. For finance staff."
     )
 
 

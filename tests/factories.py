@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID, uuid4
 
 from domain.cards import operations as cards
+from domain.identity import staff
+from domain.identity.staff import Staff
 from domain.identity.viewer import Viewer
+from domain.offers import operations as offers
 from domain.orders import operations as orders
+from domain.orders.policy import Policy
 from domain.risk.rules import Limits
 from kernel.clock import utc_now
 from kernel.ids import new_id
+from kernel.money import Money
 from kernel.sealing import Sealer
+from kernel.settings import Settings
+from kernel.states import StaffRole
 from models.cards import FuelCard
 from models.identity import User
+from models.offers import Offer
 from models.orders import RechargeOrder
 
 SEALER = Sealer(bytes(32))
-LIMITS = Limits(amount_min_fen=1_000, amount_max_fen=200_000, daily_max_fen=1_000_000, unpaid_orders_max=5)
+LIMITS = Limits(
+    amount_min_fen=1_000,
+    amount_max_fen=500_000,
+    daily_max_fen=1_000_000,
+    unpaid_orders_max=5,
+    review_above_fen=200_000,
+    split_window=timedelta(hours=1),
+    top_up_max_fen=500_000,
+    wallet_max_fen=1_000_000,
+)
+POLICY = replace(Policy.of(Settings()), limits=LIMITS, payment_query_after=timedelta(milliseconds=20))
 SINOPEC_NUMBER = "1000111100000000001"
 PETROCHINA_NUMBER = "9012345678901234"
 
@@ -45,17 +65,54 @@ async def create_order(
     viewer: Viewer,
     card: FuelCard,
     *,
-    yuan: str = "500.00",
+    yuan: str | None = "500.00",
+    offer: Offer | None = None,
+    quoted: Money | None = None,
     key: str | None = None,
     limits: Limits = LIMITS,
     pay_within: timedelta = timedelta(minutes=15),
+    now: datetime | None = None,
 ) -> RechargeOrder:
-    return await orders.create(
-        viewer=viewer,
+    wanted = orders.Wanted(
+        operation=orders.CREATE,
+        key=key or uuid4().hex,
         card_id=card.id,
-        yuan=Decimal(yuan),
-        idempotency_key=key or uuid4().hex,
-        limits=limits,
-        pay_within=pay_within,
+        yuan=Decimal(yuan) if yuan else None,
+        names_offer=offer is not None,
+        offer_id=offer.id if offer else None,
+        quoted=quoted,
+    )
+    policy = replace(POLICY, limits=limits, pay_within=pay_within)
+    return await orders.create(viewer=viewer, wanted=wanted, policy=policy, now=now or utc_now())
+
+
+async def create_offer(
+    *, stock: int = 10, amount_fen: int = 50_000, price_fen: int = 49_000, per_user_max: int = 1, **terms: Any
+) -> Offer:
+    now = utc_now()
+    given: dict[str, Any] = {
+        "code": uuid4().hex[:16],
+        "title": "满减",
+        "brand": None,
+        "starts_at": now - timedelta(hours=1),
+        "ends_at": now + timedelta(hours=1),
+    }
+    return await offers.create(
+        amount_fen=amount_fen,
+        price_fen=price_fen,
+        stock=stock,
+        per_user_max=per_user_max,
+        now=now,
+        **(given | terms),
+    )
+
+
+async def create_staff(*roles: StaffRole, customer: Viewer | None = None) -> Staff:
+    """Return a new member of staff, with every role where none is named."""
+    member = await staff.add(
+        name=uuid4().hex,
+        roles=frozenset(roles or StaffRole),
+        customer_id=customer.user_id if customer else None,
         now=utc_now(),
     )
+    return Staff(member.id, member.name, member.customer_id)

@@ -21,10 +21,13 @@ class IssuerNoticeRefused(Exception):
 
 
 class IssuerOrderState(StrEnum):
+    """REVERSED is a recharge that had succeeded and that the issuer took back."""
+
     NOT_FOUND = "NOT_FOUND"
     PROCESSING = "PROCESSING"
     SUCCEEDED = "SUCCEEDED"
     REFUSED = "REFUSED"
+    REVERSED = "REVERSED"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,49 +1,146 @@
-"""Proving that every order's money is where its state says."""
+"""Proving that every order's money is where its state says, that its story is true, and that nothing is left undone."""
 
 from __future__ import annotations
 
 from domain.ledger.audit import Finding, prove
+from domain.orders.lifecycle import REFUND_RULE_NUMBER, RULES
 
-# Per order: what the ledger holds in transit and owes back, what was paid, and what was paid back.
+# Per order: what the ledger holds for it, what was paid, and what was paid back.
 MONEY = """
 WITH booked AS (
     SELECT t.order_id,
         SUM(CASE WHEN a.code = 'recharge_transit' THEN e.amount_fen ELSE 0 END) AS transit_fen,
-        SUM(CASE WHEN a.code = 'refunds_payable' THEN e.amount_fen ELSE 0 END) AS payable_fen
+        SUM(CASE WHEN a.code = 'refunds_payable' THEN e.amount_fen ELSE 0 END) AS payable_fen,
+        SUM(CASE WHEN a.code LIKE 'customer_held:%' THEN e.amount_fen ELSE 0 END) AS held_fen
     FROM ledger_transaction t
     JOIN ledger_entry e ON e.transaction_id = t.id JOIN ledger_account a ON a.id = e.account_id
     GROUP BY t.order_id
 ), paid AS (
-    SELECT order_id, SUM(amount_fen) AS paid_fen FROM payment_attempt WHERE state = 'PAID' GROUP BY order_id
+    SELECT order_id,
+        SUM(CASE WHEN state = 'PAID' THEN amount_fen ELSE 0 END) AS paid_fen,
+        SUM(CASE WHEN state = 'OPEN' AND channel = 'wallet' THEN amount_fen ELSE 0 END) AS wallet_fen
+    FROM payment_attempt GROUP BY order_id
 ), refunded AS (
     SELECT order_id, SUM(amount_fen) AS refunded_fen FROM refund WHERE state = 'SUCCESS' GROUP BY order_id
 ), money AS (
-    SELECT o.id AS subject, o.state, o.amount_fen,
+    SELECT o.id AS subject, o.state, o.price_fen,
+        CASE WHEN o.state IN ('RECHARGING', 'SUCCEEDED') THEN o.price_fen ELSE 0 END AS taken_fen,
         COALESCE(booked.transit_fen, 0) AS transit_fen, COALESCE(booked.payable_fen, 0) AS payable_fen,
-        COALESCE(paid.paid_fen, 0) AS paid_fen, COALESCE(refunded.refunded_fen, 0) AS refunded_fen
+        COALESCE(booked.held_fen, 0) AS held_fen,
+        COALESCE(paid.paid_fen, 0) AS paid_fen, COALESCE(paid.wallet_fen, 0) AS wallet_fen,
+        COALESCE(refunded.refunded_fen, 0) AS refunded_fen
     FROM recharge_order o
     LEFT JOIN booked ON booked.order_id = o.id
     LEFT JOIN paid ON paid.order_id = o.id
     LEFT JOIN refunded ON refunded.order_id = o.id
 )
-SELECT subject, state, amount_fen, transit_fen, payable_fen, paid_fen, refunded_fen FROM money WHERE
+SELECT subject, state, price_fen, transit_fen, payable_fen, held_fen, paid_fen, refunded_fen FROM money WHERE
 """
+# A job that is neither done nor lost: it waits, it runs, or it is parked for a person.
+WORK_LEFT = "EXISTS (SELECT 1 FROM job WHERE kind = '{kind}' AND key = CAST({key} AS VARCHAR(96)) AND done_at IS NULL)"
 PROOFS = {
     "what is in transit belongs to an order that is recharging": MONEY
-    + "transit_fen <> (CASE WHEN state = 'RECHARGING' THEN -amount_fen ELSE 0 END)",
-    "what is owed back is what a failed order was paid and not yet refunded": MONEY
-    + "payable_fen <> (CASE WHEN state = 'FAILED' THEN refunded_fen - paid_fen ELSE 0 END)",
+    + "transit_fen <> (CASE WHEN state = 'RECHARGING' THEN -price_fen ELSE 0 END)",
+    "what is owed back is what was paid, not taken and not yet refunded": MONEY
+    + "payable_fen <> taken_fen + refunded_fen - paid_fen",
+    "what a wallet holds belongs to a payment under way": MONEY + "held_fen <> -wallet_fen",
     "no order is refunded more than it was paid": MONEY + "refunded_fen > paid_fen",
-    "an order that recharges or has succeeded was paid exactly": MONEY
-    + "state IN ('RECHARGING', 'SUCCEEDED') AND paid_fen <> amount_fen",
+    "an order that recharges or has succeeded was paid": MONEY + "paid_fen < taken_fen",
     "every step of an order is in its story": """
 SELECT o.id AS subject, o.version, COUNT(s.id) AS step_count
 FROM recharge_order o LEFT JOIN order_transition s ON s.order_id = o.id
 GROUP BY o.id, o.version HAVING COUNT(s.id) <> o.version ORDER BY o.id
 """,
+    "every step begins where the one before it ended": """
+SELECT order_id AS subject, version, from_state, before_state FROM (
+    SELECT order_id, version, from_state, LAG(to_state) OVER (PARTITION BY order_id ORDER BY version) AS before_state
+    FROM order_transition
+) AS step WHERE COALESCE(from_state, '') <> COALESCE(before_state, '') ORDER BY order_id, version
+""",
+    "every order stands where its story ends": """
+SELECT o.id AS subject, o.state, s.to_state FROM recharge_order o
+JOIN order_transition s ON s.order_id = o.id AND s.version = o.version WHERE s.to_state <> o.state ORDER BY o.id
+""",
+    "an order is recharged once, and a failed one only where two people decide": """
+SELECT o.id AS subject, o.state, COUNT(a.id) AS succeeded_count
+FROM recharge_order o
+LEFT JOIN recharge_attempt a ON a.order_id = o.id AND a.state = 'SUCCEEDED'
+GROUP BY o.id, o.state
+HAVING (o.state = 'SUCCEEDED' AND COUNT(a.id) <> 1) OR COUNT(a.id) > 1
+    OR (o.state = 'FAILED' AND COUNT(a.id) > 0 AND NOT EXISTS (
+        SELECT 1 FROM manual_case c WHERE c.order_id = o.id AND c.kind = 'CLAW_BACK'))
+    OR (o.state IN ('PENDING_PAYMENT', 'PAYING', 'RECHARGING') AND COUNT(a.id) > 0)
+ORDER BY o.id
+""",
+    "an order's refunds are together what it says": """
+SELECT o.id AS subject, o.refund_state, COUNT(r.id) AS refund_count
+FROM recharge_order o LEFT JOIN refund r ON r.order_id = o.id
+GROUP BY o.id, o.refund_state
+HAVING o.refund_state <> CASE
+    WHEN SUM(CASE WHEN r.state = 'ABNORMAL' THEN 1 ELSE 0 END) > 0 THEN 'ABNORMAL'
+    WHEN SUM(CASE WHEN r.state = 'PROCESSING' THEN 1 ELSE 0 END) > 0 THEN 'PROCESSING'
+    WHEN COUNT(r.id) > 0 THEN 'SUCCESS' ELSE 'NONE' END
+ORDER BY o.id
+""",
+    "a reviewed order says what its review says": """
+SELECT o.id AS subject, o.review_state, r.state FROM review r JOIN recharge_order o ON o.id = r.order_id
+WHERE r.state <> o.review_state ORDER BY o.id
+""",
+    "nobody reviews an order of their own": """
+SELECT r.order_id AS subject, s.name FROM review r JOIN staff_member s ON s.id = r.decided_by
+WHERE s.customer_id = r.user_id ORDER BY r.order_id
+""",
+    "an order is recharged only after its review": """
+SELECT a.order_id AS subject, o.review_state FROM recharge_attempt a JOIN recharge_order o ON o.id = a.order_id
+WHERE o.review_state NOT IN ('NONE', 'APPROVED') ORDER BY a.order_id
+""",
+    "the stock of an offer is what orders do not hold": """
+SELECT f.code AS subject, f.stock_total, f.stock_left, COUNT(r.id) AS held_count
+FROM offer f LEFT JOIN offer_reservation r ON r.offer_id = f.id AND r.state <> 'RELEASED'
+GROUP BY f.id, f.code, f.stock_total, f.stock_left HAVING f.stock_total - f.stock_left <> COUNT(r.id) ORDER BY f.code
+""",
+    "an order holds stock exactly while it needs it": """
+SELECT o.id AS subject, o.state, o.failure_kind, r.state AS reservation_state
+FROM recharge_order o LEFT JOIN offer_reservation r ON r.id = o.id
+WHERE (o.offer_id IS NULL) <> (r.id IS NULL) OR (r.id IS NOT NULL AND r.state <> CASE
+    WHEN o.state = 'SUCCEEDED' OR o.failure_kind = 'REVERSED' THEN 'USED'
+    WHEN o.state = 'FAILED' THEN 'RELEASED' ELSE 'RESERVED' END)
+ORDER BY o.id
+""",
+    "an unpaid order has work that ends it": f"""
+SELECT o.id AS subject, o.state FROM recharge_order o WHERE o.state IN ('PENDING_PAYMENT', 'PAYING')
+AND NOT {WORK_LEFT.format(kind="expire_order", key="o.id")} ORDER BY o.id
+""",
+    "a paid order has work that ends it": f"""
+SELECT o.id AS subject, o.review_state FROM recharge_order o WHERE o.state = 'RECHARGING'
+AND NOT (o.review_state = 'PENDING' AND {WORK_LEFT.format(kind="expire_review", key="o.id")})
+AND NOT {WORK_LEFT.format(kind="submit_recharge", key="o.id")}
+AND NOT EXISTS (SELECT 1 FROM recharge_attempt a WHERE a.order_id = o.id AND a.state = 'SUBMITTED'
+    AND {WORK_LEFT.format(kind="query_recharge", key="a.id")}) ORDER BY o.id
+""",
+    "a refund under way has work that ends it": f"""
+SELECT r.out_refund_no AS subject, r.order_id FROM refund r WHERE r.state <> 'SUCCESS'
+AND NOT {WORK_LEFT.format(kind="refund", key="r.out_refund_no")} ORDER BY r.out_refund_no
+""",
 }
+STEPS_TAKEN = "SELECT DISTINCT rule, trigger, from_state, to_state FROM order_transition"
+STEPS_RULE = "every step is a row of the table of order states"
+RULE_NAMES = (*PROOFS, STEPS_RULE)
 
 
 async def findings() -> list[Finding]:
     """Return every order whose money, state and story contradict each other."""
-    return [finding for rule, statement in PROOFS.items() for finding in await prove(rule, statement)]
+    found = [finding for rule, statement in PROOFS.items() for finding in await prove(rule, statement)]
+    return [*found, *await _steps_off_the_table()]
+
+
+async def _steps_off_the_table() -> list[Finding]:
+    allowed = {(rule.number, rule.trigger.value, rule.source, rule.target) for rule in RULES}
+    taken = await prove(STEPS_RULE, f"SELECT trigger AS subject, rule, from_state, to_state FROM ({STEPS_TAKEN}) AS s")
+    return [
+        finding
+        for finding in taken
+        if finding.figures["rule"] != REFUND_RULE_NUMBER
+        and (finding.figures["rule"], finding.subject, finding.figures["from_state"], finding.figures["to_state"])
+        not in allowed
+    ]

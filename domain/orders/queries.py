@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from tortoise.expressions import Q
 from tortoise.functions import Sum
+from tortoise.queryset import QuerySet
 
+from domain.identity.staff import is_staff, require
 from domain.identity.viewer import Viewer
 from domain.risk.rules import Facts
 from kernel.clock import start_of_business_day
 from kernel.errors import YoukaError
-from kernel.states import OrderState
-from models.identity import User
+from kernel.states import OrderState, ReviewState
+from models.cards import FuelCard
 from models.orders import OrderTransition, RechargeOrder
 
 UNPAID = (OrderState.PENDING_PAYMENT, OrderState.PAYING)
@@ -64,16 +66,39 @@ async def story(order_id: UUID) -> list[OrderTransition]:
     return await OrderTransition.filter(order_id=order_id).order_by("version")
 
 
-async def lock_user(*, viewer: Viewer) -> None:
-    """Let the orders of one user be created one after another, so that limits count all of them."""
-    await User.select_for_update().filter(id=viewer.user_id).first()
+async def stories(order_ids: Sequence[UUID]) -> list[list[OrderTransition]]:
+    """Return the story of each order, in the order of their ids and in one statement."""
+    found: dict[UUID, list[OrderTransition]] = {order_id: [] for order_id in order_ids}
+    for step in await OrderTransition.filter(order_id__in=list(found)).order_by("order_id", "version"):
+        found[step.order_id].append(step)
+    return [found[order_id] for order_id in order_ids]
 
 
-async def risk_facts(*, viewer: Viewer, now: datetime) -> Facts:
+async def visible(*, viewer: Viewer, order_id: UUID) -> RechargeOrder | None:
+    """Return an order of the viewer, or any order to staff. Raises StaffOnly for somebody who has left."""
+    if not is_staff(viewer):
+        return await owned(viewer=viewer, order_id=order_id)
+    await require(viewer=viewer)
+    return await RechargeOrder.get_or_none(id=order_id)
+
+
+async def risk_facts(*, viewer: Viewer, card: FuelCard, window: timedelta, now: datetime) -> Facts:
+    """Gather what the risk rules look at, for an order of the viewer onto the card."""
     mine = RechargeOrder.filter(user_id=viewer.user_id)
-    today = mine.filter(Q(created_at__gte=start_of_business_day(now)) & Q(state__not=OrderState.FAILED))
-    (spent,) = await today.annotate(total=Sum("amount_fen")).values("total")
+    live = Q(state__not=OrderState.FAILED)
+    unreviewed = Q(created_at__gt=now - window) & Q(review_state=ReviewState.NONE) & live
+    # The same card may be bound by several users; its digest finds it with all of them.
+    card_ids = await FuelCard.filter(number_digest=card.number_digest).values_list("id", flat=True)
     return Facts(
-        spent_today_fen=spent["total"] or 0,
+        spent_today_fen=await _sum(mine.filter(Q(created_at__gte=start_of_business_day(now)) & live)),
         unpaid_orders=await mine.filter(state__in=UNPAID).count(),
+        unreviewed_fen=max(
+            await _sum(mine.filter(unreviewed)),
+            await _sum(RechargeOrder.filter(Q(card_id__in=list(card_ids)) & unreviewed)),
+        ),
     )
+
+
+async def _sum(orders: QuerySet[RechargeOrder]) -> int:
+    (found,) = await orders.annotate(total=Sum("amount_fen")).values("total")
+    return found["total"] or 0

@@ -1,4 +1,4 @@
-"""Recharging the card: rows 10 to 13 of the table. Unknown means pending; only an explicit answer settles."""
+"""Recharging the card: rows 10 to 14 of the table. Unknown means pending; only an explicit answer settles."""
 
 from __future__ import annotations
 
@@ -11,22 +11,27 @@ from domain.events.operations import append
 from domain.events.streams import EventType, arrivals_stream
 from domain.ledger import postings
 from domain.ledger.operations import post
-from domain.orders.lifecycle import Trigger
-from domain.orders.paying import owe_back
+from domain.offers import operations as offers
+from domain.orders.lifecycle import RELEASED, Trigger
+from domain.orders.owing import note_order_error, owe_back, whose
 from domain.orders.transitions import advance, lock
+from domain.payments.queries import taken_attempt_of
 from domain.work.operations import Kind, schedule
 from kernel.ids import new_id
 from kernel.sealing import Sealer
-from kernel.states import OrderState, PaymentState, RechargeState
+from kernel.states import CaseKind, CaseState, ErrorKind, OrderState, RechargeState
 from models.cards import FuelCard
 from models.database import transactional
 from models.orders import RechargeAttempt, RechargeOrder
-from models.payments import PaymentAttempt
+from models.reviews import ManualCase
 
+# A recharge that is taken back before we have heard that it succeeded never was one.
 SETTLED = {
     IssuerOrderState.SUCCEEDED: RechargeState.SUCCEEDED,
     IssuerOrderState.REFUSED: RechargeState.REFUSED,
+    IssuerOrderState.REVERSED: RechargeState.REFUSED,
 }
+CASE_REASON_LENGTH_MAX = 256
 
 
 class UnknownRecharge(Exception):
@@ -34,7 +39,7 @@ class UnknownRecharge(Exception):
 
 
 class RechargeContradiction(Exception):
-    """The issuer says now what it denied before, or tells of another amount. A person must look at it."""
+    """The issuer tells of another amount, or of a success without a cost. A person must look at it."""
 
 
 async def submit_recharge(
@@ -54,7 +59,7 @@ async def _begin(
     order_id: UUID, issuer: str, actor: str, query_after: timedelta, now: datetime
 ) -> RechargeAttempt | None:
     order = await lock(order_id)
-    if order.state is not OrderState.RECHARGING:
+    if order.state is not OrderState.RECHARGING or order.review_state not in RELEASED:
         return None
     running = await RechargeAttempt.get_or_none(order_id=order.id, state=RechargeState.SUBMITTED)
     if running:
@@ -63,6 +68,7 @@ async def _begin(
     attempt = await RechargeAttempt.create(
         id=new_id(),
         order_id=order.id,
+        user_id=order.user_id,
         number=number,
         issuer=issuer,
         state=RechargeState.SUBMITTED,
@@ -131,8 +137,9 @@ async def _note_compensation(order_id: UUID, actor: str, now: datetime) -> None:
 async def settle_recharge(*, facts: RechargeFacts, actor: str, now: datetime) -> None:
     """Apply what the issuer said explicitly; a copy of it changes nothing, and PROCESSING settles nothing.
 
-    Success is row 11 with L2 and the arrival notice, a refusal row 12 with L3 and a refund. Raises UnknownRecharge or
-    RechargeContradiction.
+    Success is row 11 with L2 and the arrival notice, a refusal row 12 with L3 and a refund. A success that follows a
+    refusal never reopens the order (row 14); a refusal that follows a success moves nothing until two people say so.
+    Raises UnknownRecharge or RechargeContradiction.
     """
     attempt = await RechargeAttempt.get_or_none(id=facts.attempt_id)
     if attempt is None:
@@ -145,40 +152,111 @@ async def settle_recharge(*, facts: RechargeFacts, actor: str, now: datetime) ->
     if outcome is None:
         if attempt.issuer_order_id is None and facts.issuer_order_id:
             await RechargeAttempt.filter(id=attempt.id).update(issuer_order_id=facts.issuer_order_id)
-        return
-    if attempt.state is not RechargeState.SUBMITTED:
-        if attempt.state is not outcome:
-            raise RechargeContradiction(f"attempt {attempt.id} was {attempt.state} and is told to be {outcome}")
-        return
+    elif attempt.state is RechargeState.SUBMITTED:
+        settle = _arrived if outcome is RechargeState.SUCCEEDED else _refused
+        await settle(order, attempt, facts, actor, now)
+    elif attempt.state is RechargeState.REFUSED and outcome is RechargeState.SUCCEEDED:
+        await _recharged_after_failure(order, attempt, facts, actor, now)
+    elif order.state is OrderState.SUCCEEDED and outcome is RechargeState.REFUSED:
+        await _open_case(order, attempt, CaseKind.REVERSAL, order.price_fen, facts.reason, now)
+
+
+async def _note_outcome(attempt: RechargeAttempt, state: RechargeState, facts: RechargeFacts, now: datetime) -> None:
     await RechargeAttempt.filter(id=attempt.id).update(
-        state=outcome,
+        state=state,
         issuer_order_id=facts.issuer_order_id or attempt.issuer_order_id,
         cost_fen=facts.cost_fen,
         settled_at=now,
     )
-    if outcome is RechargeState.SUCCEEDED:
-        await _arrived(order, attempt, facts, actor, now)
-    else:
-        await advance(order, Trigger.REFUSE_RECHARGE, actor=actor, now=now, reason=facts.reason)
-        paid = await PaymentAttempt.get(order_id=order.id, state=PaymentState.PAID)
-        await owe_back(order, paid, actor=actor, now=now)
+
+
+def _cost_of(attempt: RechargeAttempt, facts: RechargeFacts) -> int:
+    if facts.cost_fen is None or facts.cost_fen < 0:
+        raise RechargeContradiction(f"attempt {attempt.id} succeeded without a cost")
+    return facts.cost_fen
 
 
 async def _arrived(
     order: RechargeOrder, attempt: RechargeAttempt, facts: RechargeFacts, actor: str, now: datetime
 ) -> None:
-    if facts.cost_fen is None or facts.cost_fen < 0:
-        raise RechargeContradiction(f"attempt {attempt.id} succeeded without a cost")
+    cost_fen = _cost_of(attempt, facts)
+    await _note_outcome(attempt, RechargeState.SUCCEEDED, facts, now)
+    await offers.use(order_id=order.id, now=now)
     await advance(order, Trigger.CONFIRM_RECHARGE, actor=actor, now=now, reason=facts.issuer_order_id or "")
     await post(
-        postings.succeeded(
-            order_id=order.id, issuer=attempt.issuer, amount_fen=order.amount_fen, cost_fen=facts.cost_fen
-        ),
-        now=now,
+        postings.succeeded(whose(order), issuer=attempt.issuer, price_fen=order.price_fen, cost_fen=cost_fen), now=now
     )
     await append(
         stream=arrivals_stream(order.user_id),
         type=EventType.RECHARGE_ARRIVED,
         payload={"order_id": str(order.id), "card_id": str(order.card_id), "amount_fen": order.amount_fen},
         now=now,
+    )
+
+
+async def _refused(
+    order: RechargeOrder, attempt: RechargeAttempt, facts: RechargeFacts, actor: str, now: datetime
+) -> None:
+    paid = await taken_attempt_of(order.id)
+    assert paid is not None
+    await _note_outcome(attempt, RechargeState.REFUSED, facts, now)
+    await offers.release(order_id=order.id, now=now)
+    await advance(order, Trigger.REFUSE_RECHARGE, actor=actor, now=now, reason=facts.reason)
+    await note_order_error(
+        order,
+        ErrorKind.RECHARGE_REFUSED,
+        subject=str(attempt.id),
+        amount_fen=order.price_fen,
+        detail=facts.reason,
+        now=now,
+    )
+    await owe_back(order, paid, actor=actor, now=now)
+
+
+async def _recharged_after_failure(
+    order: RechargeOrder, attempt: RechargeAttempt, facts: RechargeFacts, actor: str, now: datetime
+) -> None:
+    cost_fen = _cost_of(attempt, facts)
+    await _note_outcome(attempt, RechargeState.SUCCEEDED, facts, now)
+    await note_order_error(
+        order,
+        ErrorKind.RECHARGED_AFTER_FAILURE,
+        subject=str(attempt.id),
+        amount_fen=order.amount_fen,
+        detail=f"refund {order.refund_state}",
+        now=now,
+    )
+    await advance(order, Trigger.FIND_RECHARGED, actor=actor, now=now, reason=facts.issuer_order_id or "")
+    if cost_fen:
+        await post(
+            postings.recharged_after_failure(
+                whose(order), attempt=attempt.number, issuer=attempt.issuer, cost_fen=cost_fen
+            ),
+            now=now,
+        )
+    await _open_case(order, attempt, CaseKind.CLAW_BACK, cost_fen, "recharged after it was refused", now)
+
+
+async def _open_case(
+    order: RechargeOrder, attempt: RechargeAttempt, kind: CaseKind, amount_fen: int, reason: str, now: datetime
+) -> None:
+    """Leave it to two people. The issuer may say it again; the case is opened once."""
+    case = ManualCase(
+        id=new_id(),
+        key=f"{kind}:{attempt.id}",
+        kind=kind,
+        order_id=order.id,
+        user_id=order.user_id,
+        amount_fen=amount_fen,
+        state=CaseState.OPEN,
+        reason=reason[:CASE_REASON_LENGTH_MAX],
+        created_at=now,
+    )
+    await ManualCase.bulk_create([case], ignore_conflicts=True)
+
+
+async def schedule_submission(order: RechargeOrder, *, now: datetime) -> None:
+    """Have the worker send a locked, paid order to the issuer."""
+    await schedule(
+        kind=Kind.SUBMIT_RECHARGE, key=str(order.id), payload={"order_id": str(order.id)}, due_at=now, now=now
     )

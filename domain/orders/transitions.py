@@ -14,12 +14,16 @@ from domain.orders.lifecycle import (
     REFUND_RULE_NUMBER,
     RefundTrigger,
     Rule,
+    Standing,
     Trigger,
     next_refund_state,
     next_step,
+    refund_state_of,
 )
 from kernel.ids import new_id
+from kernel.states import OrderState, RefundState
 from models.orders import OrderTransition, RechargeOrder
+from models.payments import Refund
 
 REASON_LENGTH_MAX = 256
 
@@ -33,6 +37,10 @@ async def lock(order_id: UUID) -> RechargeOrder:
     return await RechargeOrder.select_for_update().get(id=order_id)
 
 
+def standing_of(order: RechargeOrder) -> Standing:
+    return Standing(order.state, order.failure_kind, order.review_state)
+
+
 async def record_creation(order: RechargeOrder, *, actor: str, now: datetime) -> None:
     rule = next_step(None, Trigger.CREATE)
     await _record(order, rule.number, rule.trigger, None, actor=actor, reason="", now=now)
@@ -40,19 +48,28 @@ async def record_creation(order: RechargeOrder, *, actor: str, now: datetime) ->
 
 async def advance(order: RechargeOrder, trigger: Trigger, *, actor: str, now: datetime, reason: str = "") -> Rule:
     """Move a locked order by one row of the table. Raises TransitionRefused."""
-    rule = next_step(order.state, trigger, failure_kind=order.failure_kind)
-    source = order.state
-    await _set(order, now, state=rule.target, failure_kind=rule.failure_kind or order.failure_kind)
-    await _record(order, rule.number, trigger, source, actor=actor, reason=reason, now=now)
+    standing = standing_of(order)
+    rule = next_step(standing, trigger)
+    after = rule.after(standing)
+    await _set(order, now, state=after.state, failure_kind=after.failure_kind, review_state=after.review_state)
+    await _record(order, rule.number, trigger, standing.state, actor=actor, reason=reason, now=now)
     return rule
 
 
 async def advance_refund(
-    order: RechargeOrder, trigger: RefundTrigger, *, actor: str, now: datetime, reason: str = ""
+    order: RechargeOrder, refund: Refund, trigger: RefundTrigger, *, actor: str, now: datetime, **changes: Any
 ) -> None:
-    """Move the refund of a locked order (row 16). Raises TransitionRefused."""
-    await _set(order, now, refund_state=next_refund_state(order.refund_state, trigger))
-    await _record(order, REFUND_RULE_NUMBER, trigger, order.state, actor=actor, reason=reason, now=now)
+    """Move one refund of a locked order (row 16), and the order's sum of them. Raises TransitionRefused.
+
+    A refund that is new is in the table already, in the state NONE's successor.
+    """
+    source = RefundState.NONE if trigger is RefundTrigger.START else refund.state
+    target = next_refund_state(source, trigger)
+    await Refund.filter(id=refund.id).update(state=target, **changes)
+    refund.update_from_dict({"state": target, **changes})
+    states = [each.state for each in await Refund.filter(order_id=order.id).only("id", "state")]
+    await _set(order, now, refund_state=refund_state_of(states))
+    await _record(order, REFUND_RULE_NUMBER, trigger, order.state, actor=actor, reason=refund.out_refund_no, now=now)
 
 
 async def _set(order: RechargeOrder, now: datetime, **changes: Any) -> None:
@@ -68,7 +85,7 @@ async def _record(
     order: RechargeOrder,
     rule: int,
     trigger: Trigger | RefundTrigger,
-    source: Any,
+    source: OrderState | None,
     *,
     actor: str,
     reason: str,
@@ -77,6 +94,7 @@ async def _record(
     await OrderTransition.create(
         id=new_id(),
         order_id=order.id,
+        user_id=order.user_id,
         version=order.version,
         rule=rule,
         trigger=trigger.value,

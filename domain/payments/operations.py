@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from domain.payments.ports import PaymentChannel, TradeFacts
 from domain.work.operations import Kind, schedule
 from kernel.errors import YoukaError
 from kernel.ids import new_id, numbered
@@ -26,7 +25,20 @@ class TooManyPaymentAttempts(YoukaError):
     }
 
 
-async def open_attempt(*, order: RechargeOrder, channel: PaymentChannel, now: datetime) -> PaymentAttempt:
+class PaymentUnavailable(YoukaError):
+    code = "PAYMENT_UNAVAILABLE"
+    messages = {
+        "zh-CN": "支付渠道繁忙，请稍后用同一请求重试",
+        "en": "The payment channel is busy, please repeat the same request",
+    }
+
+
+class PaymentRefused(YoukaError):
+    code = "PAYMENT_REFUSED"
+    messages = {"zh-CN": "支付渠道拒绝了该笔支付", "en": "The payment channel refused this payment"}
+
+
+async def open_attempt(*, order: RechargeOrder, channel: str, sub_mchid: str, now: datetime) -> PaymentAttempt:
     """Write the next attempt of a locked order. Raises TooManyPaymentAttempts."""
     number = await PaymentAttempt.filter(order_id=order.id).count() + 1
     if number > ATTEMPTS_MAX:
@@ -34,11 +46,12 @@ async def open_attempt(*, order: RechargeOrder, channel: PaymentChannel, now: da
     return await PaymentAttempt.create(
         id=new_id(),
         order_id=order.id,
+        user_id=order.user_id,
         number=number,
-        channel=channel.name,
-        sub_mchid=channel.sub_mchid,
+        channel=channel,
+        sub_mchid=sub_mchid,
         out_trade_no=numbered(order.id, number),
-        amount_fen=order.amount_fen,
+        amount_fen=order.price_fen,
         state=PaymentState.OPEN,
         created_at=now,
     )
@@ -50,10 +63,10 @@ async def keep_prepay_id(*, attempt: PaymentAttempt, prepay_id: str) -> bool:
     return changed == 1
 
 
-async def mark_paid(*, attempt: PaymentAttempt, facts: TradeFacts, now: datetime) -> None:
+async def mark_paid(*, attempt: PaymentAttempt, transaction_id: str, now: datetime) -> None:
     """Write down a checked payment of a locked order. A closed attempt may turn out paid."""
     changed = await PaymentAttempt.filter(id=attempt.id, state__not=PaymentState.PAID).update(
-        state=PaymentState.PAID, transaction_id=facts.transaction_id, settled_at=now
+        state=PaymentState.PAID, transaction_id=transaction_id, settled_at=now
     )
     if changed != 1:
         raise RuntimeError(f"attempt {attempt.id} is paid already")
@@ -71,6 +84,7 @@ async def owe_refund(*, order: RechargeOrder, attempt: PaymentAttempt, now: date
         id=new_id(),
         order_id=order.id,
         attempt_id=attempt.id,
+        user_id=attempt.user_id,
         out_refund_no=f"R{attempt.out_trade_no}",
         amount_fen=attempt.amount_fen,
         state=RefundState.PROCESSING,

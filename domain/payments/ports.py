@@ -113,7 +113,10 @@ class ChannelNotice:
 
 
 class PaymentChannel(Protocol):
-    """One route to pay by: a channel and the merchant that receives. Every coroutine raises ChannelUnavailable or ChannelRefused."""
+    """One route to pay by: a channel and the merchant that receives.
+
+    Every coroutine raises ChannelUnavailable or ChannelRefused.
+    """
 
     @property
     def name(self) -> str: ...

@@ -18,3 +18,13 @@ async def open_attempt_of(order_id: UUID) -> PaymentAttempt | None:
 
 async def refund_by_number(out_refund_no: str) -> Refund | None:
     return await Refund.get_or_none(out_refund_no=out_refund_no)
+
+
+async def taken_attempt_of(order_id: UUID) -> PaymentAttempt | None:
+    """Return the payment that pays for the order: the one that is paid and not owed back."""
+    owed_back = await Refund.filter(order_id=order_id).values_list("attempt_id", flat=True)
+    return await PaymentAttempt.filter(order_id=order_id, state=PaymentState.PAID, id__not_in=list(owed_back)).first()
+
+
+async def refund_by_id(refund_id: UUID) -> Refund:
+    return await Refund.get(id=refund_id)

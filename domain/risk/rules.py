@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 
 from kernel.errors import YoukaError
 from kernel.money import Money
+from kernel.states import ReviewReason
 
 
 class AmountNotPositive(YoukaError):
@@ -17,6 +19,16 @@ class AmountNotPositive(YoukaError):
 class AmountFractionOfFen(YoukaError):
     code = "AMOUNT_FRACTION_OF_FEN"
     messages = {"zh-CN": "充值金额最多两位小数", "en": "The amount may have two decimal places at most"}
+
+
+class AmountMissing(YoukaError):
+    code = "AMOUNT_MISSING"
+    messages = {"zh-CN": "请填写充值金额或选择优惠", "en": "Say how much to recharge, or name an offer"}
+
+
+class AmountNotOffered(YoukaError):
+    code = "AMOUNT_NOT_OFFERED"
+    messages = {"zh-CN": "该优惠的充值金额为{minimum.text}", "en": "The offer is for {minimum.text}"}
 
 
 class AmountTooSmall(YoukaError):
@@ -37,6 +49,14 @@ class DailyLimitExceeded(YoukaError):
     }
 
 
+class WalletTooFull(YoukaError):
+    code = "WALLET_TOO_FULL"
+    messages = {
+        "zh-CN": "钱包最多还可存入{maximum.text}",
+        "en": "The wallet can take {maximum.text} more",
+    }
+
+
 class TooManyUnpaidOrders(YoukaError):
     code = "TOO_MANY_UNPAID_ORDERS"
     messages = {
@@ -51,14 +71,23 @@ class Limits:
     amount_max_fen: int
     daily_max_fen: int
     unpaid_orders_max: int
+    review_above_fen: int
+    split_window: timedelta
+    top_up_max_fen: int
+    wallet_max_fen: int
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the rules look at: orders that are not failed count as spent on the business day they were made."""
+    """What the rules look at: orders that are not failed count as spent on the business day they were made.
+
+    `unreviewed_fen` is what went without a review within the split window, for this user or onto this card by anybody,
+    whichever is more.
+    """
 
     spent_today_fen: int
     unpaid_orders: int
+    unreviewed_fen: int
 
 
 def amount_of(yuan: Decimal) -> Money:
@@ -86,3 +115,22 @@ def check_facts(amount: Money, facts: Facts, limits: Limits) -> None:
         raise TooManyUnpaidOrders(count=facts.unpaid_orders)
     if facts.spent_today_fen + amount.fen > limits.daily_max_fen:
         raise DailyLimitExceeded(maximum=Money(max(0, limits.daily_max_fen - facts.spent_today_fen)))
+
+
+def review_reason(amount: Money, facts: Facts, limits: Limits) -> ReviewReason | None:
+    """Say why a person must look at an order before it is recharged: it is large, or a large one in small pieces."""
+    if amount.fen > limits.review_above_fen:
+        return ReviewReason.LARGE_AMOUNT
+    if facts.unreviewed_fen + amount.fen > limits.review_above_fen:
+        return ReviewReason.SPLIT_ORDERS
+    return None
+
+
+def check_top_up(amount: Money, *, balance: Money, limits: Limits) -> None:
+    """Raises AmountTooSmall, AmountTooLarge or WalletTooFull, each with the limit."""
+    if amount.fen < limits.amount_min_fen:
+        raise AmountTooSmall(minimum=Money(limits.amount_min_fen))
+    if amount.fen > limits.top_up_max_fen:
+        raise AmountTooLarge(maximum=Money(limits.top_up_max_fen))
+    if balance.fen + amount.fen > limits.wallet_max_fen:
+        raise WalletTooFull(maximum=Money(max(0, limits.wallet_max_fen - balance.fen)))

@@ -25,6 +25,9 @@ class Kind(StrEnum):
     SUBMIT_RECHARGE = "submit_recharge"
     QUERY_RECHARGE = "query_recharge"
     REFUND = "refund"
+    EXPIRE_REVIEW = "expire_review"
+    CAPTURE_WALLET = "capture_wallet"
+    QUERY_TOP_UP = "query_top_up"
     ANNOUNCE_PRICES = "announce_prices"
 
 

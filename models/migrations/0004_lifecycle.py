@@ -2,7 +2,7 @@
 
 from tortoise import migrations
 from tortoise.migrations import operations as ops
-from kernel.states import CardBrand, CaseKind, CaseOutcome, CaseState, ErrorKind, FaceCheckState, FailureKind, PaymentState, ReservationState, ReviewReason, ReviewState
+from kernel.states import CardBrand, CaseKind, CaseOutcome, CaseState, ErrorKind, FaceCheckState, FailureKind, PaymentState, RechargeState, ReservationState, ReviewReason, ReviewState
 from models.fields import UtcDatetimeField
 from models.operations import AddRequired, AppendOnly, Check, DropAppendOnly, DropCheck, PartialIndex, Redescribe
 from orjson import loads
@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
                 ('key', fields.CharField(unique=True, max_length=96)),
-                ('kind', fields.CharEnumField(description='LATE_PAYMENT: LATE_PAYMENT\nSURPLUS_PAYMENT: SURPLUS_PAYMENT\nRECHARGE_REFUSED: RECHARGE_REFUSED\nREVIEW_REJECTED: REVIEW_REJECTED\nRECHARGED_AFTER_FAILURE: RECHARGED_AFTER_FAILURE\nREFUND_ABNORMAL: REFUND_ABNORMAL\nRECHARGE_REVERSED: RECHARGE_REVERSED\nLATE_TOP_UP: LATE_TOP_UP', enum_type=ErrorKind, max_length=32)),
+                ('kind', fields.CharEnumField(description='LATE_PAYMENT: LATE_PAYMENT\nSURPLUS_PAYMENT: SURPLUS_PAYMENT\nRECHARGE_REFUSED: RECHARGE_REFUSED\nRECHARGED_AFTER_FAILURE: RECHARGED_AFTER_FAILURE\nREFUND_ABNORMAL: REFUND_ABNORMAL\nRECHARGE_REVERSED: RECHARGE_REVERSED\nLATE_TOP_UP: LATE_TOP_UP', enum_type=ErrorKind, max_length=32)),
                 ('order_id', fields.UUIDField(null=True, db_index=True)),
                 ('user_id', fields.UUIDField()),
                 ('amount_fen', fields.BigIntField()),
@@ -61,7 +61,7 @@ class Migration(migrations.Migration):
                 ('user_id', fields.UUIDField()),
                 ('amount_fen', fields.BigIntField()),
                 ('state', fields.CharEnumField(description='OPEN: OPEN\nPROPOSED: PROPOSED\nRESOLVED: RESOLVED', enum_type=CaseState, max_length=16)),
-                ('outcome', fields.CharEnumField(null=True, description='REVERSE: REVERSE\nFROM_WALLET: FROM_WALLET\nWRITE_OFF: WRITE_OFF', enum_type=CaseOutcome, max_length=16)),
+                ('outcome', fields.CharEnumField(null=True, description='REVERSE: REVERSE\nFROM_WALLET: FROM_WALLET\nWRITE_OFF: WRITE_OFF\nDISMISS: DISMISS', enum_type=CaseOutcome, max_length=16)),
                 ('reason', fields.CharField(max_length=256)),
                 ('proposed_by', fields.UUIDField(null=True)),
                 ('proposed_at', UtcDatetimeField(null=True, auto_now=False, auto_now_add=False)),
@@ -169,6 +169,11 @@ class Migration(migrations.Migration):
             name='failure_kind',
             field=fields.CharEnumField(null=True, description='UNPAID: UNPAID\nCANCELLED: CANCELLED\nREJECTED: REJECTED\nISSUER_REFUSED: ISSUER_REFUSED\nREVERSED: REVERSED', enum_type=FailureKind, max_length=16),
         ),
+        Redescribe(
+            model_name='RechargeAttempt',
+            name='state',
+            field=fields.CharEnumField(description='SUBMITTED: SUBMITTED\nSUCCEEDED: SUCCEEDED\nREFUSED: REFUSED\nREVERSED: REVERSED', enum_type=RechargeState, max_length=16),
+        ),
         ops.AddField(
             model_name='RechargeOrder',
             name='offer',
@@ -209,4 +214,5 @@ class Migration(migrations.Migration):
         PartialIndex("manual_case", "case_by_order", "order_id", ""),
         PartialIndex("manual_case", "case_one_reversal", "order_id", "kind = 'REVERSAL'", unique=True),
         PartialIndex("recharge_order", "order_by_card", "card_id, created_at", ""),
+        PartialIndex("fuel_card", "card_by_number", "number_digest", ""),
     ]

@@ -14,6 +14,7 @@ from strawberry.types import Info as StrawberryInfo
 from domain.events.ports import EventSource
 from domain.identity.tokens import TokenAuthority
 from domain.identity.viewer import Viewer
+from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
 from domain.pricing.queries import HistoryPage, ZonePrice
 from domain.stations.index import StationIndex
@@ -23,7 +24,9 @@ from kernel.money import Money
 from kernel.sealing import Sealer
 from kernel.settings import Settings
 from models.cards import FuelCard
-from models.orders import RechargeOrder
+from models.offers import Offer
+from models.orders import OrderTransition, RechargeOrder
+from models.payments import WalletTopUp
 from models.pricing import PriceZone
 from models.stations import Station
 from schema.types.enums import OrderState
@@ -41,6 +44,7 @@ class Services:
 
     settings: Settings
     third_parties: ThirdParties
+    policy: Policy
     sealer: Sealer
     tokens: TokenAuthority
     events: EventSource
@@ -54,7 +58,11 @@ class Loaders:
     cards: DataLoader[UUID, FuelCard]
     cards_of_viewer: DataLoader[tuple[Viewer, Page], list[FuelCard]]
     orders_of_viewer: DataLoader[tuple[Viewer, Page, OrderState | None], list[RechargeOrder]]
-    wallets: DataLoader[UUID, Money]
+    orders: DataLoader[UUID, RechargeOrder]
+    stories: DataLoader[UUID, list[OrderTransition]]
+    offers: DataLoader[UUID, Offer | None]
+    top_ups_of_viewer: DataLoader[tuple[Viewer, Page], list[WalletTopUp]]
+    wallets: DataLoader[UUID, tuple[Money, Money]]
     stations: DataLoader[UUID, Station | None]
     zones: DataLoader[UUID, PriceZone | None]
     prices: DataLoader[UUID, ZonePrice | None]

@@ -10,9 +10,54 @@ from enum import StrEnum
 import strawberry
 
 from domain.stations.queries import StationSort
-from kernel.states import CardBrand, FailureKind, OrderState, Product, RefundState, StationBrand
+from kernel.states import (
+    CardBrand,
+    CaseKind,
+    CaseOutcome,
+    CaseState,
+    FailureKind,
+    OrderState,
+    PaymentMethod,
+    PaymentState,
+    Product,
+    RefundState,
+    ReviewReason,
+    ReviewState,
+    StationBrand,
+)
 
-__all__ = ["CardBrand", "FailureKind", "OrderState", "Product", "RefundState", "StationBrand", "StationSort"]
+__all__ = [
+    "ActorKind",
+    "CardBrand",
+    "CaseKind",
+    "CaseOutcome",
+    "CaseState",
+    "FailureKind",
+    "OrderState",
+    "PaymentMethod",
+    "PaymentState",
+    "Product",
+    "RefundState",
+    "ReviewDecision",
+    "ReviewReason",
+    "ReviewState",
+    "StationBrand",
+    "StationSort",
+]
+
+
+class ActorKind(StrEnum):
+    """Who took a step of an order, without saying who exactly."""
+
+    USER = "USER"
+    STAFF = "STAFF"
+    THIRD_PARTY = "THIRD_PARTY"
+    SYSTEM = "SYSTEM"
+
+
+class ReviewDecision(StrEnum):
+    APPROVE = "APPROVE"
+    REJECT = "REJECT"
 
 
 def described(enum: type[StrEnum], name: str, description: str, values: dict[str, str]) -> None:
@@ -45,7 +90,9 @@ described(
     {
         "UNPAID": "It was not paid in time.",
         "CANCELLED": "The user cancelled it before paying.",
+        "REJECTED": "The review rejected it, or nobody reviewed it in time; the money is refunded.",
         "ISSUER_REFUSED": "The card issuer refused to recharge the card; the money is refunded.",
+        "REVERSED": "The card issuer took the recharge back after it had succeeded; the money is refunded.",
     },
 )
 described(
@@ -57,6 +104,80 @@ described(
         "PROCESSING": "The refund is on its way by the route the money came.",
         "SUCCESS": "The money was paid back.",
         "ABNORMAL": "The channel could not pay it back; our staff take care of it.",
+    },
+)
+described(
+    ReviewState,
+    "ReviewState",
+    "Where the review of an order stands that a person must look at before it is recharged.",
+    {
+        "NONE": "The order needs no review.",
+        "REQUIRED": "Paying takes a face verification, and a review follows the payment.",
+        "PENDING": "Paid; somebody will look at it.",
+        "APPROVED": "Approved.",
+        "REJECTED": "Rejected; the money is refunded.",
+    },
+)
+described(
+    ReviewReason,
+    "ReviewReason",
+    "Why an order is reviewed.",
+    {
+        "LARGE_AMOUNT": "It is over the amount that is recharged without a look.",
+        "SPLIT_ORDERS": "Together with other orders of the last while it is over that amount.",
+    },
+)
+described(ReviewDecision, "ReviewDecision", "How a review ends.", {"APPROVE": "Recharge.", "REJECT": "Refund."})
+described(
+    PaymentMethod,
+    "PaymentMethod",
+    "How an order is paid.",
+    {
+        "WECHAT_PAY": "By WeChat Pay; the client goes on with `wx.requestPayment`.",
+        "WALLET": "From the viewer's wallet, at once.",
+    },
+)
+described(
+    PaymentState,
+    "PaymentState",
+    "Where a payment stands.",
+    {"OPEN": "It can be paid.", "PAID": "It is paid.", "CLOSED": "It was not paid in time."},
+)
+described(
+    ActorKind,
+    "ActorKind",
+    "Who took a step of an order.",
+    {
+        "USER": "Whoever ordered it.",
+        "STAFF": "Somebody who works here.",
+        "THIRD_PARTY": "The payment channel or the card issuer, by a signed word.",
+        "SYSTEM": "The service itself, by the clock or by asking a third party.",
+    },
+)
+described(
+    CaseKind,
+    "CaseKind",
+    "Why two people have to decide about an order's money.",
+    {
+        "REVERSAL": "The card issuer took back a recharge that had succeeded.",
+        "CLAW_BACK": "The card was recharged although the order had failed and is refunded.",
+    },
+)
+described(
+    CaseState,
+    "CaseState",
+    "Where a case stands.",
+    {"OPEN": "Nobody has proposed anything.", "PROPOSED": "It waits for a second person.", "RESOLVED": "It is over."},
+)
+described(
+    CaseOutcome,
+    "CaseOutcome",
+    "How a case ends.",
+    {
+        "REVERSE": "The recharge is reversed and the customer is refunded.",
+        "FROM_WALLET": "The customer's wallet pays for the recharge.",
+        "WRITE_OFF": "The cost is a loss.",
+        "DISMISS": "The recharge stands; nothing moves.",
     },
 )
 described(

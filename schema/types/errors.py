@@ -9,11 +9,23 @@ import strawberry
 
 from domain.cards.operations import TooManyCards
 from domain.cards.rules import CardNumberInvalid
-from domain.orders.idempotency import IdempotencyConflict, IdempotencyKeyInvalid
-from domain.orders.operations import CardNotFound, OrderNotCancellable, PaymentStateUnknown
-from domain.orders.paying import OrderNotPayable, PaymentDeadlinePassed, PaymentRefused, PaymentUnavailable
+from domain.identity.idempotency import IdempotencyConflict, IdempotencyKeyInvalid
+from domain.identity.ports import FaceUnavailable
+from domain.identity.staff import StaffOnly
+from domain.offers import rules as offers
+from domain.orders import cases, face_checks, reviewing
+from domain.orders.drafts import TooManyDrafts
+from domain.orders.operations import (
+    CardNotFound,
+    OfferNotFound,
+    OrderNotCancellable,
+    PaymentStateUnknown,
+    PriceChanged,
+)
+from domain.orders.paying import OrderNotPayable, PaymentDeadlinePassed
 from domain.orders.queries import OrderNotFound
-from domain.payments.operations import TooManyPaymentAttempts
+from domain.payments.operations import PaymentRefused, PaymentUnavailable, TooManyPaymentAttempts
+from domain.payments.wallet import WalletInsufficient
 from domain.risk import rules as risk
 from kernel.errors import Locale, YoukaError
 from schema.types.money import Money
@@ -56,6 +68,37 @@ class OrderStateError(UserError):
     pass
 
 
+@strawberry.type(description="The offer is not open, sold out, for other cards, or was taken already.")
+class OfferError(UserError):
+    pass
+
+
+@strawberry.type(description="The price is another one than the user saw; ask again before ordering.")
+class PriceChangedError(UserError):
+    price: Money = strawberry.field(description="What it costs now.")
+
+
+@strawberry.type(description="The wallet does not hold enough.")
+class InsufficientBalance(UserError):
+    balance: Money = strawberry.field(description="What can be spent.")
+    missing: Money = strawberry.field(description="How much is missing.")
+
+
+@strawberry.type(description="The order takes a passed face verification, and there is none that holds.")
+class FaceCheckError(UserError):
+    retryable: bool = strawberry.field(description="Whether the same token may be sent again later.")
+
+
+@strawberry.type(description="Only staff may do this.")
+class Forbidden(UserError):
+    pass
+
+
+@strawberry.type(description="The review or case is not where the decision supposes it to be.")
+class DecisionError(UserError):
+    pass
+
+
 @strawberry.type(description="The payment channel could not do it now; the same request may be repeated.")
 class ChannelError(UserError):
     retryable: bool = strawberry.field(description="Whether repeating the same request can help.")
@@ -79,6 +122,20 @@ def _channel(error: YoukaError, **common: str) -> UserError:
     return ChannelError(retryable=not isinstance(error, PaymentRefused), **common)
 
 
+def _price(error: YoukaError, **common: str) -> UserError:
+    return PriceChangedError(price=Money.of(error.values["price"]), **common)
+
+
+def _balance(error: YoukaError, **common: str) -> UserError:
+    balance, missing = Money.of(error.values["balance"]), Money.of(error.values["missing"])
+    return InsufficientBalance(balance=balance, missing=missing, **common)
+
+
+def _face(error: YoukaError, **common: str) -> UserError:
+    retryable = isinstance(error, face_checks.FaceNotFinished | FaceUnavailable)
+    return FaceCheckError(retryable=retryable, **common)
+
+
 def _plain(kind: type[UserError]) -> Callable[..., UserError]:
     def build(_error: YoukaError, **common: str) -> UserError:
         return kind(**common)
@@ -91,10 +148,36 @@ ERRORS: dict[type[YoukaError], Callable[..., UserError]] = {
     TooManyCards: _limit,
     risk.AmountNotPositive: _amount,
     risk.AmountFractionOfFen: _amount,
+    risk.AmountMissing: _amount,
+    risk.AmountNotOffered: _amount,
     risk.AmountTooSmall: _amount,
     risk.AmountTooLarge: _amount,
     risk.DailyLimitExceeded: _amount,
+    risk.WalletTooFull: _amount,
     risk.TooManyUnpaidOrders: _limit,
+    TooManyDrafts: _limit,
+    offers.OfferNotOpen: _plain(OfferError),
+    offers.OfferNotForCard: _plain(OfferError),
+    offers.OfferSoldOut: _plain(OfferError),
+    offers.OfferTakenAlready: _plain(OfferError),
+    OfferNotFound: _plain(NotFound),
+    PriceChanged: _price,
+    WalletInsufficient: _balance,
+    FaceUnavailable: _face,
+    face_checks.FaceCheckNotNeeded: _plain(OrderStateError),
+    face_checks.FaceTokenMissing: _face,
+    face_checks.FaceTokenInvalid: _face,
+    face_checks.FaceNotFinished: _face,
+    face_checks.FaceCheckFailed: _face,
+    StaffOnly: _plain(Forbidden),
+    reviewing.ReviewNotPending: _plain(DecisionError),
+    reviewing.ReviewOwnOrder: _plain(Forbidden),
+    reviewing.ReasonMissing: _plain(DecisionError),
+    cases.CaseNotFound: _plain(NotFound),
+    cases.CaseClosed: _plain(DecisionError),
+    cases.OutcomeNotPossible: _plain(DecisionError),
+    cases.SecondPersonNeeded: _plain(Forbidden),
+    cases.OrderNotReversible: _plain(OrderStateError),
     CardNotFound: _plain(NotFound),
     OrderNotFound: _plain(NotFound),
     IdempotencyKeyInvalid: _plain(IdempotencyError),

@@ -7,16 +7,29 @@ from typing import Annotated
 import strawberry
 
 from schema.types.cards import Card
+from schema.types.cases import CaseSuccess, ReviewOrderSuccess
 from schema.types.errors import (
     ChannelError,
+    DecisionError,
+    FaceCheckError,
+    Forbidden,
     IdempotencyError,
+    InsufficientBalance,
     InvalidAmount,
     InvalidCardNumber,
     LimitReached,
     NotFound,
+    OfferError,
     OrderStateError,
 )
-from schema.types.orders import CancelRechargeSuccess, CreateRechargeSuccess, PayRechargeSuccess
+from schema.types.orders import (
+    CancelRechargeSuccess,
+    CreateRechargeSuccess,
+    PayRechargeSuccess,
+    StartFaceCheckSuccess,
+    SyncDraftOrdersSuccess,
+)
+from schema.types.wallet import TopUpWalletSuccess
 
 
 @strawberry.type(description="The card is bound, or was bound before.")
@@ -29,14 +42,44 @@ BindCardPayload = Annotated[
     strawberry.union("BindCardPayload", description="What `bindCard` answers."),
 ]
 CreateRechargePayload = Annotated[
-    CreateRechargeSuccess | InvalidAmount | LimitReached | NotFound | IdempotencyError,
+    CreateRechargeSuccess | InvalidAmount | LimitReached | NotFound | IdempotencyError | OfferError,
     strawberry.union("CreateRechargePayload", description="What `createRecharge` answers."),
 ]
 PayRechargePayload = Annotated[
-    PayRechargeSuccess | NotFound | IdempotencyError | OrderStateError | ChannelError,
+    PayRechargeSuccess
+    | NotFound
+    | IdempotencyError
+    | OrderStateError
+    | ChannelError
+    | InsufficientBalance
+    | FaceCheckError,
     strawberry.union("PayRechargePayload", description="What `payRecharge` answers."),
 ]
 CancelRechargePayload = Annotated[
     CancelRechargeSuccess | NotFound | OrderStateError | ChannelError,
     strawberry.union("CancelRechargePayload", description="What `cancelRecharge` answers."),
+]
+StartFaceCheckPayload = Annotated[
+    StartFaceCheckSuccess | NotFound | OrderStateError | FaceCheckError,
+    strawberry.union("StartFaceCheckPayload", description="What `startFaceCheck` answers."),
+]
+SyncDraftOrdersPayload = Annotated[
+    SyncDraftOrdersSuccess | LimitReached,
+    strawberry.union("SyncDraftOrdersPayload", description="What `syncDraftOrders` answers."),
+]
+TopUpWalletPayload = Annotated[
+    TopUpWalletSuccess | InvalidAmount | IdempotencyError | ChannelError,
+    strawberry.union("TopUpWalletPayload", description="What `topUpWallet` answers."),
+]
+ReviewOrderPayload = Annotated[
+    ReviewOrderSuccess | NotFound | Forbidden | DecisionError,
+    strawberry.union("ReviewOrderPayload", description="What `reviewOrder` answers."),
+]
+ProposeReversalPayload = Annotated[
+    CaseSuccess | NotFound | Forbidden | OrderStateError | DecisionError,
+    strawberry.union("ProposeReversalPayload", description="What `proposeReversal` answers."),
+]
+CasePayload = Annotated[
+    CaseSuccess | NotFound | Forbidden | DecisionError | InsufficientBalance,
+    strawberry.union("CasePayload", description="What `proposeOutcome` and `approveCase` answer."),
 ]

@@ -15,6 +15,7 @@ from schema.types.money import Money
 from schema.types.orders import Order, OrderConnection
 from schema.types.relay import Node, Page, global_id
 from schema.types.scalars import DateTime
+from schema.types.wallet import TopUp, TopUpConnection
 
 First = Annotated[int, strawberry.argument(description="How many rows, from 1 to 100.")]
 After = Annotated[str | None, strawberry.argument(description="The `endCursor` of the page before.")]
@@ -35,6 +36,13 @@ class Profile(Node):
 @strawberry.type(description="Money that the service holds for the viewer.")
 class Wallet:
     balance: Money = strawberry.field(description="What can be spent.")
+    held: Money = strawberry.field(description="What is set aside for orders that are being paid.")
+
+    @strawberry.field(description="What was paid into the wallet, newest first.")
+    async def top_ups(self, info: Info, first: First = 20, after: After = None) -> TopUpConnection:
+        page = Page.of(first, after, maximum=info.context.services.settings.page_size_max)
+        rows = await info.context.loaders.top_ups_of_viewer.load((info.context.signed_in, page))
+        return page.connection(rows, TopUp.of)
 
 
 @strawberry.type(description="The signed-in user and what belongs to them.")
@@ -44,7 +52,8 @@ class Viewer:
 
     @strawberry.field(description="Money that the service holds for the viewer.")
     async def wallet(self, info: Info) -> Wallet:
-        return Wallet(balance=Money.of(await info.context.loaders.wallets.load(self.user_id)))
+        balance, held = await info.context.loaders.wallets.load(self.user_id)
+        return Wallet(balance=Money.of(balance), held=Money.of(held))
 
     @strawberry.field(description="The viewer's cards, newest first.")
     async def cards(self, info: Info, first: First = 20, after: After = None) -> CardConnection:

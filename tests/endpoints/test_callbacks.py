@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 
 from domain.identity.operations import sign_in
 from domain.orders import paying
+from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
 from endpoints import callbacks
 from gateways.assembly import third_parties
@@ -26,7 +27,7 @@ from models.jobs import Job
 from models.ledger import LedgerEntry
 from models.orders import RechargeOrder
 from models.payments import ThirdPartyNotice
-from tests.factories import SEALER, create_card, create_order, viewer_of
+from tests.factories import POLICY, SEALER, create_card, create_order, viewer_of
 from tests.gateways.stand_ins import Delivery, Listener, listening
 from tests.ledger.audit import assert_books_are_true
 from tests.sandbox_fixtures import Sandbox
@@ -59,7 +60,8 @@ async def house(database: str, sandbox: Sandbox) -> AsyncIterator[House]:
         async with third_parties(settings) as parties:
             app = Starlette(routes=callbacks.routes(lambda: parties, settings))
             transport = httpx.ASGITransport(app)
-            worker = Worker(Handlers(settings=settings, third_parties=parties, sealer=SEALER).by_kind(), settings)
+            handlers = Handlers(settings=settings, third_parties=parties, policy=Policy.of(settings), sealer=SEALER)
+            worker = Worker(handlers.by_kind(), settings)
             async with httpx.AsyncClient(transport=transport, base_url="http://house") as client:
                 yield House(client, parties, worker, listener, settings)
 
@@ -72,10 +74,12 @@ async def paid_order(house: House, sandbox: Sandbox) -> RechargeOrder:
         viewer=viewer,
         order_id=order.id,
         idempotency_key=uuid4().hex,
-        channel=house.parties.channel,
-        query_after=timedelta(minutes=10),
+        channels=house.parties.channels,
+        face=house.parties.face,
+        policy=replace(POLICY, payment_query_after=timedelta(minutes=10)),
         now=utc_now(),
     )
+    assert started.parameters is not None
     sandbox.pay(started.parameters.package)
     return order
 

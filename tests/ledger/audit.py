@@ -45,8 +45,9 @@ async def _assert_orders_hold_what_they_say(transit: dict[object, int], payable:
     for refund in await Refund.filter(state=RefundState.SUCCESS):
         refunded[refund.order_id] += refund.amount_fen
     for order in await RechargeOrder.all():
-        in_transit = -order.amount_fen if order.state is OrderState.RECHARGING else 0
+        in_transit = -order.price_fen if order.state is OrderState.RECHARGING else 0
         assert transit[order.id] == in_transit, order.state
-        owed = paid[order.id] - refunded[order.id] if order.state is OrderState.FAILED else 0
+        taken = order.price_fen if order.state in {OrderState.RECHARGING, OrderState.SUCCEEDED} else 0
+        owed = paid[order.id] - taken - refunded[order.id]
         assert payable[order.id] == -owed
         assert refunded[order.id] <= paid[order.id]

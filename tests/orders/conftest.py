@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from domain.identity.operations import sign_in
 from domain.identity.viewer import Viewer
-from domain.orders import paying
+from domain.orders import audit, confirming, operations, paying
+from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
 from domain.orders.queries import story
+from domain.payments.ports import TradeFacts
 from gateways.assembly import third_parties
 from jobs.handlers import Handlers
 from jobs.worker import Worker
@@ -23,11 +25,9 @@ from models.cards import FuelCard
 from models.jobs import Job
 from models.orders import RechargeOrder
 from models.payments import PaymentAttempt
-from tests.factories import SEALER, create_card, create_order, viewer_of
+from tests.factories import POLICY, SEALER, create_card, create_order, viewer_of
 from tests.ledger.audit import assert_books_are_true
 from tests.sandbox_fixtures import Sandbox
-
-AT_ONCE = timedelta(milliseconds=20)
 
 
 @dataclass(frozen=True)
@@ -43,21 +43,44 @@ class House:
     async def order(self, yuan: str = "500.00", **options: object) -> RechargeOrder:
         return await create_order(self.viewer, self.card, yuan=yuan, **options)  # type: ignore[arg-type]
 
-    async def start_payment(self, order: RechargeOrder, key: str | None = None) -> paying.StartedPayment:
+    async def start_payment(
+        self, order: RechargeOrder, key: str | None = None, **options: Any
+    ) -> paying.StartedPayment:
         return await paying.start_payment(
             viewer=self.viewer,
             order_id=order.id,
             idempotency_key=key or uuid4().hex,
-            channel=self.third_parties.channel,
-            query_after=AT_ONCE,
+            channels=self.third_parties.channels,
+            face=self.third_parties.face,
+            policy=POLICY,
+            now=utc_now(),
+            **options,
+        )
+
+    async def cancel(self, order: RechargeOrder, *, viewer: Viewer | None = None) -> RechargeOrder:
+        return await operations.cancel(
+            viewer=viewer or self.viewer,
+            order_id=order.id,
+            channels=self.third_parties.channels,
+            policy=POLICY,
             now=utc_now(),
         )
+
+    async def confirm(self, facts: TradeFacts) -> RechargeOrder:
+        return await confirming.confirm_payment(
+            facts=facts, channels=self.third_parties.channels, actor="t", policy=POLICY, now=utc_now()
+        )
+
+    def pay(self, started: paying.StartedPayment, *, force: bool = False) -> None:
+        """Pay like the user, in WeChat."""
+        assert started.parameters is not None
+        self.sandbox.pay(started.parameters.package, force=force)
 
     async def paid_order(self, yuan: str = "500.00") -> RechargeOrder:
         """Return an order that the user has paid at the channel; the house has not heard of it yet."""
         order = await self.order(yuan)
         started = await self.start_payment(order)
-        self.sandbox.pay(started.parameters.package)
+        self.pay(started)
         return await RechargeOrder.get(id=order.id)
 
     async def work_until(self, order_id: UUID, reached: Callable[[RechargeOrder], bool]) -> RechargeOrder:
@@ -76,6 +99,7 @@ class House:
             order = await check()
             if order:
                 await assert_books_are_true()
+                assert await audit.findings() == []
                 return order
             await self.sandbox.wait_until(lambda: True)
         stuck = await RechargeOrder.get(id=order_id)
@@ -107,5 +131,6 @@ async def house(database: str, sandbox: Sandbox) -> AsyncIterator[House]:
     async with third_parties(settings) as parties:
         user = await sign_in(code=sandbox.login_code(f"user-{uuid4().hex}"), login=parties.login, now=utc_now())
         viewer = viewer_of(user.id)
-        worker = Worker(Handlers(settings=settings, third_parties=parties, sealer=SEALER).by_kind(), settings)
+        handlers = Handlers(settings=settings, third_parties=parties, policy=Policy.of(settings), sealer=SEALER)
+        worker = Worker(handlers.by_kind(), settings)
         yield House(sandbox, parties, viewer, await create_card(viewer), worker)

@@ -11,19 +11,18 @@ import pytest
 from domain.events.streams import arrivals_stream
 from domain.ledger import postings
 from domain.ledger.queries import balance
-from domain.orders import paying, recharging
+from domain.orders import confirming, recharging
 from domain.orders.lifecycle import Trigger
-from domain.orders.paying import (
-    UnexpectedPayment,
-)
+from domain.orders.owing import paid_from
 from kernel.clock import utc_now
 from kernel.money import Money
-from kernel.states import FailureKind, OrderState, RechargeState, RefundState
+from kernel.states import ErrorKind, FailureKind, OrderState, RechargeState, RefundState
 from models.events import Event
 from models.jobs import Job
 from models.ledger import LedgerTransaction
 from models.orders import OrderTransition, RechargeAttempt, RechargeOrder
 from models.payments import PaymentAttempt, Refund
+from models.reviews import ErrorEntry
 from tests.factories import SEALER
 from tests.ledger.audit import assert_books_are_true
 from tests.orders.conftest import House, steps
@@ -39,7 +38,7 @@ class TestSuccess:
         attempt = await RechargeAttempt.get(order_id=order.id)
         assert attempt.state is RechargeState.SUCCEEDED
         assert attempt.cost_fen == 49_750
-        clearing = paying.clearing_of(await house.attempt(order))
+        clearing = paid_from(await house.attempt(order))
         assert await balance(clearing) == Money(50_000)
         assert await balance(postings.TRANSIT) == Money(0)
         assert await balance(postings.issuer_prepaid(attempt.issuer)) == Money(-49_750)
@@ -55,11 +54,9 @@ class TestSuccess:
 
     async def test_copies_of_what_we_are_told_change_nothing(self, house: House) -> None:
         order = await house.paid_order()
-        channel = house.third_parties.channel
+        channel = house.third_parties.channels.main
         facts = await channel.query((await house.attempt(order)).out_trade_no)
-        await asyncio.gather(
-            *(paying.confirm_payment(facts=facts, channel=channel, actor="t", now=utc_now()) for _ in range(20))
-        )
+        await asyncio.gather(*(house.confirm(facts) for _ in range(20)))
         await house.work_until_state(order.id, OrderState.SUCCEEDED)
         attempt = await RechargeAttempt.get(order_id=order.id)
         told = await house.third_parties.issuer.query(attempt.id)
@@ -79,7 +76,7 @@ class TestIssuer:
         refund = await Refund.get(order_id=order.id)
         assert house.sandbox.refund(refund.out_refund_no)["refund"] == 50_000
         assert await balance(postings.REFUNDS_PAYABLE) == Money(0)
-        assert await balance(paying.clearing_of(await house.attempt(order))) == Money(0)
+        assert await balance(paid_from(await house.attempt(order))) == Money(0)
         assert await Event.filter(stream=arrivals_stream(house.viewer.user_id)).count() == 0
 
     @pytest.mark.parametrize("fault", ["accept_then_timeout", "error_500"])
@@ -109,15 +106,13 @@ class TestIssuer:
         assert (await RechargeOrder.get(id=order.id)).state is OrderState.RECHARGING
         assert await Refund.all().count() == 0
 
-    async def test_what_contradicts_a_settled_recharge_goes_to_a_person(self, house: House) -> None:
+    async def test_another_amount_goes_to_a_person(self, house: House) -> None:
         order = await house.paid_order()
         await house.work_until_state(order.id, OrderState.SUCCEEDED)
         attempt = await RechargeAttempt.get(order_id=order.id)
         told = await house.third_parties.issuer.query(attempt.id)
-        refused = replace(told, state=type(told.state).REFUSED)
-        for facts in (refused, replace(told, amount_fen=1)):
-            with pytest.raises(recharging.RechargeContradiction):
-                await recharging.settle_recharge(facts=facts, actor="t", now=utc_now())
+        with pytest.raises(recharging.RechargeContradiction):
+            await recharging.settle_recharge(facts=replace(told, amount_fen=1), actor="t", now=utc_now())
         assert (await RechargeOrder.get(id=order.id)).state is OrderState.SUCCEEDED
         await assert_books_are_true()
 
@@ -177,18 +172,27 @@ class TestStory:
         assert [event.payload["version"] for event in events] == [1, 2, 3, 4, 5]
         assert [event.position for event in events] == [1, 2, 3, 4, 5]
 
-    async def test_a_payment_no_row_can_take_changes_nothing(self, house: House) -> None:
+    async def test_a_closed_attempt_that_is_paid_all_the_same_is_paid_back_while_the_order_waits(
+        self, house: House
+    ) -> None:
         order = await house.order()
         started = await house.start_payment(order)
         attempt = await house.attempt(order)
-        await paying.close_attempt(out_trade_no=attempt.out_trade_no, actor="t", reason="closed", now=utc_now())
+        await confirming.close_attempt(out_trade_no=attempt.out_trade_no, actor="t", reason="closed", now=utc_now())
         assert await steps(order.id) == [1, 2, 5]
-        house.sandbox.pay(started.parameters.package, force=True)
-        facts = await house.third_parties.channel.query(attempt.out_trade_no)
-        with pytest.raises(UnexpectedPayment):
-            await paying.confirm_payment(facts=facts, channel=house.third_parties.channel, actor="t", now=utc_now())
-        assert await LedgerTransaction.all().count() == 0
+        house.pay(started, force=True)
+        facts = await house.third_parties.channels.main.query(attempt.out_trade_no)
+        for _ in range(2):
+            await house.confirm(facts)
+        done = await house.work_until_refund(order.id, RefundState.SUCCESS)
+        assert done.state is OrderState.PENDING_PAYMENT
+        assert await steps(order.id) == [1, 2, 5, 17, 16, 16]
+        (entry,) = await ErrorEntry.filter(order_id=order.id)
+        assert (entry.kind, entry.amount_fen) == (ErrorKind.SURPLUS_PAYMENT, 50_000)
         assert Trigger.CONFIRM_PAYMENT not in {row.trigger for row in await OrderTransition.all()}
+        house.pay(await house.start_payment(order))
+        await house.work_until_state(order.id, OrderState.SUCCEEDED)
+        assert await balance(paid_from(attempt)) == Money(50_000)
 
 
 async def _trades(order: RechargeOrder) -> set[str]:

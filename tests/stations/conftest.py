@@ -30,7 +30,13 @@ def ask(database: str, index: StationIndex) -> Ask:
     schema = build()
     nobody = cast(Any, None)
     services = Services(
-        settings=Settings(), third_parties=nobody, sealer=nobody, tokens=nobody, events=nobody, stations=index
+        settings=Settings(),
+        third_parties=nobody,
+        policy=nobody,
+        sealer=nobody,
+        tokens=nobody,
+        events=nobody,
+        stations=index,
     )
 
     async def run(query: str, *, locale: Locale = "en", **variables: Any) -> strawberry.types.ExecutionResult:

@@ -25,6 +25,7 @@ from websockets.typing import Subprotocol
 from domain.events.ports import EventSource
 from domain.identity.tokens import TokenAuthority
 from domain.identity.viewer import Viewer
+from domain.orders.policy import Policy
 from kernel.clock import utc_now
 from kernel.errors import YoukaError
 from kernel.sealing import Sealer
@@ -150,9 +151,11 @@ def bearer(viewer: Viewer) -> dict[str, str]:
 
 
 def services_of(events: EventSource | None = None, **values: Any) -> Services:
+    settings = Settings(**values)
     return Services(
-        settings=Settings(**values),
+        settings=settings,
         third_parties=cast(Any, None),
+        policy=Policy.of(settings),
         sealer=Sealer(bytes(32)),
         tokens=TOKENS,
         events=events or Silence(),

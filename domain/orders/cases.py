@@ -1,0 +1,204 @@
+"""What two people decide about money that has moved: reversals (row 15), and recharges that came after a refund."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from domain.identity.staff import Staff
+from domain.ledger import postings
+from domain.ledger.operations import post
+from domain.orders.lifecycle import Trigger
+from domain.orders.owing import note_order_error, owe_back, whose
+from domain.orders.queries import OrderNotFound
+from domain.orders.reviewing import ReasonMissing
+from domain.orders.transitions import advance, lock
+from domain.payments.queries import taken_attempt_of
+from domain.payments.wallet import require_balance
+from kernel.errors import YoukaError
+from kernel.ids import new_id
+from kernel.states import CaseKind, CaseOutcome, CaseState, ErrorKind, OrderState, RechargeState
+from models.database import transactional
+from models.orders import RechargeAttempt, RechargeOrder
+from models.reviews import ManualCase
+
+OUTCOMES = {
+    CaseKind.REVERSAL: frozenset({CaseOutcome.REVERSE, CaseOutcome.DISMISS}),
+    CaseKind.CLAW_BACK: frozenset({CaseOutcome.FROM_WALLET, CaseOutcome.WRITE_OFF}),
+}
+
+
+class CaseNotFound(YoukaError):
+    code = "CASE_NOT_FOUND"
+    messages = {"zh-CN": "案件不存在", "en": "There is no such case"}
+
+
+class CaseClosed(YoukaError):
+    """The case is not where the wish supposes it to be, or its order has moved since."""
+
+    code = "CASE_CLOSED"
+    messages = {"zh-CN": "案件状态已变化，请刷新后再试", "en": "The case has moved on, please look at it again"}
+
+
+class OutcomeNotPossible(YoukaError):
+    code = "OUTCOME_NOT_POSSIBLE"
+    messages = {"zh-CN": "该案件不能这样处理", "en": "A case of this kind cannot end so"}
+
+
+class SecondPersonNeeded(YoukaError):
+    """Who proposed does not approve, and nobody decides about an order of their own."""
+
+    code = "SECOND_PERSON_NEEDED"
+    messages = {"zh-CN": "须由另一位同事复核，且不能处理自己的订单", "en": "This takes a second person"}
+
+
+class OrderNotReversible(YoukaError):
+    code = "ORDER_NOT_REVERSIBLE"
+    messages = {"zh-CN": "只有充值成功的订单可以冲正", "en": "Only an order that has succeeded can be reversed"}
+
+
+@transactional
+async def open_reversal(*, staff: Staff, order_id: UUID | None, reason: str, now: datetime) -> ManualCase:
+    """Propose that a recharge is reversed, in the case that the issuer's word has opened or in a new one.
+
+    Raises OrderNotFound, OrderNotReversible, CaseClosed, SecondPersonNeeded or ReasonMissing.
+    """
+    order = await _locked(order_id)
+    if order.state is not OrderState.SUCCEEDED:
+        raise OrderNotReversible
+    case = await ManualCase.get_or_none(order_id=order.id, kind=CaseKind.REVERSAL)
+    if case is None:
+        attempt = await _succeeded_attempt(order)
+        case = await ManualCase.create(
+            id=new_id(),
+            key=f"{CaseKind.REVERSAL}:{attempt.id}",
+            kind=CaseKind.REVERSAL,
+            order_id=order.id,
+            user_id=order.user_id,
+            amount_fen=order.price_fen,
+            state=CaseState.OPEN,
+            reason="",
+            created_at=now,
+        )
+    await _propose(case, staff, CaseOutcome.REVERSE, reason, now)
+    return case
+
+
+@transactional
+async def propose(
+    *, staff: Staff, case_id: UUID | None, outcome: CaseOutcome, reason: str, now: datetime
+) -> ManualCase:
+    """Say how a case should end; a later proposal replaces an earlier one that nobody has approved.
+
+    Raises CaseNotFound, CaseClosed, OutcomeNotPossible, SecondPersonNeeded or ReasonMissing.
+    """
+    case = await _case(case_id)
+    await lock(case.order_id)
+    await case.refresh_from_db()
+    await _propose(case, staff, outcome, reason, now)
+    return case
+
+
+async def _propose(case: ManualCase, staff: Staff, outcome: CaseOutcome, reason: str, now: datetime) -> None:
+    if not reason.strip():
+        raise ReasonMissing
+    if outcome not in OUTCOMES[case.kind]:
+        raise OutcomeNotPossible
+    if case.state is CaseState.RESOLVED:
+        raise CaseClosed
+    if staff.customer_id == case.user_id:
+        raise SecondPersonNeeded
+    changes = {
+        "state": CaseState.PROPOSED,
+        "outcome": outcome,
+        "reason": reason[:256],
+        "proposed_by": staff.id,
+        "proposed_at": now,
+    }
+    await ManualCase.filter(id=case.id).update(**changes)
+    case.update_from_dict(changes)
+
+
+@transactional
+async def approve(*, staff: Staff, case_id: UUID | None, outcome: CaseOutcome, now: datetime) -> ManualCase:
+    """Let happen what somebody else has proposed. `outcome` is what the approver has read, so that a proposal that was
+    replaced meanwhile is not approved unseen. Approving again returns the case.
+
+    Raises CaseNotFound, CaseClosed, SecondPersonNeeded or WalletInsufficient; then nothing has changed.
+    """
+    case = await _case(case_id)
+    order = await lock(case.order_id)
+    await case.refresh_from_db()
+    if case.state is CaseState.RESOLVED and (case.approved_by, case.outcome) == (staff.id, outcome):
+        return case
+    if case.state is not CaseState.PROPOSED or case.outcome is not outcome:
+        raise CaseClosed
+    if staff.id == case.proposed_by or staff.customer_id == case.user_id:
+        raise SecondPersonNeeded
+    changes = {"state": CaseState.RESOLVED, "approved_by": staff.id, "approved_at": now}
+    await ManualCase.filter(id=case.id).update(**changes)
+    case.update_from_dict(changes)
+    if outcome is CaseOutcome.REVERSE:
+        await _reverse(order, case, staff, now)
+    elif case.amount_fen and outcome is not CaseOutcome.DISMISS:
+        await _clear(order, case, outcome, now)
+    return case
+
+
+async def _reverse(order: RechargeOrder, case: ManualCase, staff: Staff, now: datetime) -> None:
+    if order.state is not OrderState.SUCCEEDED:
+        raise CaseClosed
+    attempt, paid = await _succeeded_attempt(order), await taken_attempt_of(order.id)
+    assert paid is not None
+    assert attempt.cost_fen is not None
+    await RechargeAttempt.filter(id=attempt.id).update(state=RechargeState.REVERSED)
+    await advance(order, Trigger.REVERSE_RECHARGE, actor=staff.actor, now=now, reason=case.reason)
+    await note_order_error(
+        order,
+        ErrorKind.RECHARGE_REVERSED,
+        subject=str(attempt.id),
+        amount_fen=order.price_fen,
+        detail=case.reason,
+        now=now,
+    )
+    await post(
+        postings.reversed_recharge(
+            whose(order), issuer=attempt.issuer, price_fen=order.price_fen, cost_fen=attempt.cost_fen
+        ),
+        now=now,
+    )
+    await owe_back(order, paid, actor=staff.actor, now=now)
+
+
+async def _clear(order: RechargeOrder, case: ManualCase, outcome: CaseOutcome, now: datetime) -> None:
+    attempt = await _succeeded_attempt(order)
+    if outcome is CaseOutcome.FROM_WALLET:
+        await require_balance(user_id=order.user_id, amount_fen=case.amount_fen)
+    build = postings.recovered if outcome is CaseOutcome.FROM_WALLET else postings.written_off
+    await post(build(whose(order), case_id=case.id, issuer=attempt.issuer, amount_fen=case.amount_fen), now=now)
+
+
+async def _locked(order_id: UUID | None) -> RechargeOrder:
+    if order_id is None or not await RechargeOrder.exists(id=order_id):
+        raise OrderNotFound
+    return await lock(order_id)
+
+
+async def _case(case_id: UUID | None) -> ManualCase:
+    case = await ManualCase.get_or_none(id=case_id) if case_id else None
+    if case is None:
+        raise CaseNotFound
+    return case
+
+
+async def _succeeded_attempt(order: RechargeOrder) -> RechargeAttempt:
+    return await RechargeAttempt.get(order_id=order.id, state=RechargeState.SUCCEEDED)
+
+
+async def waiting(*, staff: Staff, first: int, after: UUID | None) -> list[ManualCase]:
+    """Return up to `first` cases that are not resolved, oldest first, behind the case `after`."""
+    del staff  # Asking for a member of staff is the check; every one of them sees every case.
+    rows = ManualCase.filter(state__not=CaseState.RESOLVED)
+    if after:
+        rows = rows.filter(id__gt=after)
+    return await rows.order_by("id").limit(first)
