@@ -7,14 +7,13 @@ import gc
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from domain.identity.tokens import TokenAuthority
+from domain.identity.tokens import authority
 from domain.orders.policy import Policy
 from domain.stations.index import StationIndex
 from endpoints import callbacks, graphiql, health, oauth
@@ -83,7 +82,7 @@ class House:
                 third_parties=parties,
                 policy=Policy.of(settings),
                 sealer=sealer,
-                tokens=token_authority(settings),
+                tokens=authority(settings),
                 events=hub,
                 stations=stations,
             )
@@ -96,15 +95,6 @@ class House:
             log.info("server.started", worker=settings.runs_worker)
             yield
             self._graphql = self._services = None
-
-
-def token_authority(settings: Settings) -> TokenAuthority:
-    return TokenAuthority(
-        key=keys.token_key(settings),
-        issuer=settings.token_issuer,
-        audience=settings.token_audience,
-        lifetime=timedelta(seconds=settings.token_lifetime_s),
-    )
 
 
 def create_app(settings: Settings) -> Starlette:

@@ -23,7 +23,6 @@ from websockets.exceptions import WebSocketException
 from clients.signin import sandbox_url, server_url, sign_in
 
 PLACE = {"latitude": 31.2304, "longitude": 121.4737}
-DEMO_CARD = "1000111100000000001"
 AMOUNT = "500.00"
 NOTICE_WITHIN_S = 20.0
 
@@ -131,7 +130,8 @@ def say(begun: float, text: str) -> None:
 async def demo() -> None:
     """Play the whole recharge. Raises DemoFailed, or TimeoutError where no notice came."""
     begun = time.monotonic()
-    user = os.environ.get("YOUKA_DEMO_USER", "demo")
+    # Somebody else each time, because what one user or one card gets within an hour is limited.
+    user = os.environ.get("YOUKA_DEMO_USER") or f"demo-{secrets.token_hex(4)}"
     token = await sign_in(user)
     say(begun, f"signed in as {user}")
     headers = {"Authorization": f"Bearer {token}"}
@@ -142,7 +142,8 @@ async def demo() -> None:
             station = edge["node"]
             price = station["prices"][0]["unitPrice"]["text"] if station["prices"] else "no price"
             say(begun, f"{edge['distance']:6d} m  {station['name']}  92# {price}")
-        card = (await client.run(BIND, {"number": DEMO_CARD}))["card"]
+        number = f"100011{secrets.randbelow(10**13):013d}"
+        card = (await client.run(BIND, {"number": number}))["card"]
         say(begun, f"card {card['brand']} {card['maskedNumber']}")
         async with socket(token) as opened:
             await opened.subscribe("arrivals", ARRIVALS)

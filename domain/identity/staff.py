@@ -67,3 +67,8 @@ async def add(*, name: str, roles: frozenset[StaffRole], customer_id: UUID | Non
 async def by_name(name: str) -> StaffMember | None:
     """Return who has this name and has not left."""
     return await StaffMember.get_or_none(name=name, left_at__isnull=True)
+
+
+async def leave(*, name: str, now: datetime) -> bool:
+    """Note that somebody has left, and return whether there was somebody; their tokens are worth nothing from now."""
+    return await StaffMember.filter(name=name, left_at__isnull=True).update(left_at=now) == 1

@@ -13,6 +13,8 @@ from joserfc.jwk import ECKey
 from domain.identity.viewer import Viewer
 from kernel.errors import YoukaError
 from kernel.ids import new_id
+from kernel.keys import token_key
+from kernel.settings import Settings
 
 ALGORITHM = "ES256"
 TOKEN_LENGTH_MAX = 4_096
@@ -91,3 +93,13 @@ class TokenAuthority:
             client_id={"essential": True},
             scope={"essential": True},
         )
+
+
+def authority(settings: Settings) -> TokenAuthority:
+    """Return the authority of this deployment. Raises KeyMissing."""
+    return TokenAuthority(
+        key=token_key(settings),
+        issuer=settings.token_issuer,
+        audience=settings.token_audience,
+        lifetime=timedelta(seconds=settings.token_lifetime_s),
+    )

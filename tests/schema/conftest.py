@@ -11,7 +11,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from app import create_app, token_authority
+from app import create_app
+from domain.identity.tokens import authority
 from domain.identity.viewer import Viewer
 from kernel.clock import utc_now
 from kernel.settings import Settings
@@ -47,7 +48,7 @@ class Client:
     def token(self, *, lifetime: timedelta = timedelta(hours=1), **changes: Any) -> str:
         assert self.viewer is not None
         settings = self.settings.model_copy(update={"token_lifetime_s": int(lifetime.total_seconds()), **changes})
-        return token_authority(settings).issue(
+        return authority(settings).issue(
             user_id=self.viewer.user_id, client_id="tests", scopes=frozenset({"recharge"}), now=utc_now()
         )
 
