@@ -39,8 +39,9 @@ class House:
     viewer: Viewer
     card: FuelCard
     worker: Worker
+    policy: Policy = POLICY
 
-    async def order(self, yuan: str = "500.00", **options: object) -> RechargeOrder:
+    async def order(self, yuan: str | None = "500.00", **options: object) -> RechargeOrder:
         return await create_order(self.viewer, self.card, yuan=yuan, **options)  # type: ignore[arg-type]
 
     async def start_payment(
@@ -52,7 +53,7 @@ class House:
             idempotency_key=key or uuid4().hex,
             channels=self.third_parties.channels,
             face=self.third_parties.face,
-            policy=POLICY,
+            policy=self.policy,
             now=utc_now(),
             **options,
         )
@@ -62,13 +63,13 @@ class House:
             viewer=viewer or self.viewer,
             order_id=order.id,
             channels=self.third_parties.channels,
-            policy=POLICY,
+            policy=self.policy,
             now=utc_now(),
         )
 
     async def confirm(self, facts: TradeFacts) -> RechargeOrder:
         return await confirming.confirm_payment(
-            facts=facts, channels=self.third_parties.channels, actor="t", policy=POLICY, now=utc_now()
+            facts=facts, channels=self.third_parties.channels, actor="t", policy=self.policy, now=utc_now()
         )
 
     def pay(self, started: paying.StartedPayment, *, force: bool = False) -> None:
