@@ -10,7 +10,7 @@ from tortoise.exceptions import IntegrityError
 
 from kernel.clock import utc_now
 from kernel.ids import new_id
-from kernel.states import FailureKind, OrderState, RefundState
+from kernel.states import FailureKind, OrderState, ReviewReason, ReviewState
 from models.events import Event
 from models.ledger import LedgerAccount, LedgerEntry, LedgerTransaction
 from models.orders import OrderTransition, RechargeOrder
@@ -27,7 +27,9 @@ pytestmark = pytest.mark.usefixtures("database")
         {"version": 0},
         {"state": OrderState.FAILED},
         {"failure_kind": FailureKind.UNPAID},
-        {"refund_state": RefundState.SUCCESS},
+        {"price_fen": 0},
+        {"review_state": ReviewState.PENDING},
+        {"review_reason": ReviewReason.SPLIT_ORDERS},
     ],
 )
 async def test_an_order_that_cannot_be_is_refused(change: dict[str, Any]) -> None:

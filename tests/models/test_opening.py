@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,16 @@ from tortoise import Tortoise
 from tortoise.exceptions import DBConnectionError
 
 from models.database import connected, migrate
+
+
+@pytest.fixture(autouse=True)
+async def threads_end() -> AsyncIterator[None]:
+    """A connection's thread ends a moment after it was told to, and tells the loop, which must still be there."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
+        assert not thread.is_alive()
 
 
 async def test_a_folder_that_is_missing(tmp_path: Path) -> None:
@@ -24,12 +35,7 @@ async def test_a_folder_that_is_missing(tmp_path: Path) -> None:
 async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     path = tmp_path / "youka.db"
     path.write_bytes(b"no database" * 500)
-    before = set(threading.enumerate())
     async with asyncio.timeout(5):
         with pytest.raises(DBConnectionError, match="file is not a database"):
             await migrate(f"sqlite://{path}")
     assert path.read_bytes() == b"no database" * 500
-    # The connection's thread ends a moment after it was told to.
-    for thread in set(threading.enumerate()) - before:
-        thread.join(5)
-        assert not thread.is_alive()

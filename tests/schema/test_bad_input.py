@@ -78,8 +78,8 @@ async def test_wrong_card_digits(client: Client, number: str) -> None:
         ("0.001", "AMOUNT_FRACTION_OF_FEN", None),
         (0.001, "AMOUNT_FRACTION_OF_FEN", None),
         ("0.01", "AMOUNT_TOO_SMALL", ("minimum", 1_000)),
-        ("2000.01", "AMOUNT_TOO_LARGE", ("maximum", 200_000)),
-        ("999999999999", "AMOUNT_TOO_LARGE", ("maximum", 200_000)),
+        ("5000.01", "AMOUNT_TOO_LARGE", ("maximum", 500_000)),
+        ("999999999999", "AMOUNT_TOO_LARGE", ("maximum", 500_000)),
     ],
 )
 async def test_amounts_that_cannot_be_recharged(
@@ -122,12 +122,12 @@ async def test_amount_literals_are_read_as_written(client: Client, literal: str)
 
 async def test_messages_are_in_the_callers_language(client: Client) -> None:
     card = (await bind(client))["card"]["id"]
-    variables = {"card": card, "amount": "5000", "key": "order-key-1"}
+    variables = {"card": card, "amount": "5001", "key": "order-key-1"}
     for language, message in (
-        ("zh-CN", "单笔充值不能超过¥2,000.00"),
-        ("en", "The amount must be ¥2,000.00 at most"),
-        ("en-GB,en;q=0.9", "The amount must be ¥2,000.00 at most"),
-        ("fr", "单笔充值不能超过¥2,000.00"),
+        ("zh-CN", "单笔充值不能超过¥5,000.00"),
+        ("en", "The amount must be ¥5,000.00 at most"),
+        ("en-GB,en;q=0.9", "The amount must be ¥5,000.00 at most"),
+        ("fr", "单笔充值不能超过¥5,000.00"),
     ):
         body = (await client.post(CREATE, variables, **{"Accept-Language": language})).json()
         assert body["data"]["createRecharge"]["message"] == message
