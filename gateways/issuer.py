@@ -47,12 +47,16 @@ REASON_LENGTH_MAX = 200
 EVENTS = {
     "RECHARGE.SUCCEEDED": IssuerOrderState.SUCCEEDED,
     "RECHARGE.REFUSED": IssuerOrderState.REFUSED,
+    "RECHARGE.REVERSED": IssuerOrderState.REVERSED,
 }
 STATES = {
     "PROCESSING": IssuerOrderState.PROCESSING,
     "SUCCEEDED": IssuerOrderState.SUCCEEDED,
     "REFUSED": IssuerOrderState.REFUSED,
+    "REVERSED": IssuerOrderState.REVERSED,
 }
+# In these the issuer has moved money of ours, and says how much.
+COSTED_STATES = frozenset({IssuerOrderState.SUCCEEDED, IssuerOrderState.REVERSED})
 
 log = get_logger(__name__)
 
@@ -67,8 +71,8 @@ class IssuerKeys:
 class Issuer:
     """Implements `domain.cards.ports.CardIssuer`.
 
-    Only the states SUCCEEDED and REFUSED in a signed answer settle a recharge. Whatever else comes, a 4xx included,
-    leaves it unknown; `attempt_id` makes it safe to ask and to send again.
+    Only the states SUCCEEDED, REFUSED and REVERSED in a signed answer settle a recharge. Whatever else comes, a 4xx
+    included, leaves it unknown; `attempt_id` makes it safe to ask and to send again.
     """
 
     name = "card_issuer"
@@ -222,7 +226,7 @@ class Issuer:
 
 
 def read_recharge(document: Document) -> RechargeFacts:
-    """Read a recharge, of an answer or of a callback. A succeeded one must say what it cost. Raises Malformed."""
+    """Read a recharge, of an answer or of a callback. One that moved money must say how much. Raises Malformed."""
     state = STATES.get(text(document, "state"))
     if state is None:
         raise Malformed("an unknown state")
@@ -235,7 +239,7 @@ def read_recharge(document: Document) -> RechargeFacts:
         state=state,
         issuer_order_id=text(document, "issuer_order_id"),
         amount_fen=fen(document, "amount_fen"),
-        cost_fen=fen(document, "cost_fen") if state is IssuerOrderState.SUCCEEDED else None,
+        cost_fen=fen(document, "cost_fen") if state in COSTED_STATES else None,
         reason=(text_or_none(document, "reason") or "")[:REASON_LENGTH_MAX],
     )
 

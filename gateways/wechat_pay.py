@@ -83,6 +83,9 @@ class WeChatPay:
     Every request is idempotent by its own number (`out_trade_no`, `out_refund_no`), so lost ones are sent again within
     the budget of `timeout_s`. An answer counts only with the platform's signature: refusals carry it too, except where
     our own signature was not accepted, and that settles nothing.
+
+    A route is one sub-merchant. All routes share the keys and the address for callbacks, so each opens the notices of
+    every one in `sub_mchids`.
     """
 
     name = "wechat_pay"
@@ -95,12 +98,13 @@ class WeChatPay:
         app_id: str,
         mchid: str,
         sub_mchid: str,
+        sub_mchids: frozenset[str],
         notify_url: str,
         timeout_s: float,
         age_max_s: int,
     ) -> None:
         self.app_id, self.mchid, self.sub_mchid = app_id, mchid, sub_mchid
-        self._client, self._keys, self._notify_url = client, keys, notify_url
+        self._client, self._keys, self._notify_url, self._sub_mchids = client, keys, notify_url, sub_mchids
         self._timeout_s, self._age_max_s = timeout_s, age_max_s
 
     async def prepay(self, request: PrepayRequest) -> str:
@@ -191,7 +195,7 @@ class WeChatPay:
         return facts
 
     def open_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> ChannelNotice:
-        """Verify, decrypt and read a callback. Raises NoticeRefused.
+        """Verify, decrypt and read a callback, whichever of our sub-merchants it tells of. Raises NoticeRefused.
 
         The same delivery opens to the same `notice_id` every time; whoever stores notices uniquely by it is safe from
         replays, WeChat Pay's own repetitions included.
@@ -226,7 +230,7 @@ class WeChatPay:
                 raise Malformed("a payment notice that is not about a payment")
             return ChannelNotice(notice_id=notice_id, trade=trade, refund=None)
         if event in REFUND_EVENTS:
-            if (text(document, "sp_mchid"), text(document, "sub_mchid")) != (self.mchid, self.sub_mchid):
+            if text(document, "sp_mchid") != self.mchid or text(document, "sub_mchid") not in self._sub_mchids:
                 raise Malformed("a refund of another merchant")
             refund = read_refund_notice(document)
             if refund.state is not REFUND_EVENTS[event]:

@@ -11,6 +11,8 @@ from typing import Annotated
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+SANDBOX_BACKUP_SUB_MCHID = "1900000210"
+
 
 class Environment(StrEnum):
     DEVELOPMENT = "development"
@@ -76,6 +78,8 @@ class Settings(BaseSettings):
     wechat_pay_sp_appid: str = "wx8f3a0c5e7d9b1240"
     wechat_pay_sp_mchid: str = "1900000109"
     wechat_pay_sub_mchid: str = "1900000209"
+    wechat_pay_backup_url: str = ""
+    wechat_pay_backup_sub_mchid: str | None = None
     wechat_pay_certificate_serial: str = ""
     wechat_pay_private_key_path: Path | None = None
     wechat_pay_platform_serial: str = ""
@@ -84,6 +88,11 @@ class Settings(BaseSettings):
     wechat_open_url: str = ""
     wechat_open_app_id: str = "wx8f3a0c5e7d9b1240"
     wechat_open_app_secret: SecretStr = SecretStr("")
+    tencent_face_url: str = ""
+    tencent_face_rule_id: str = "1"
+    tencent_face_redirect_url: str = ""
+    tencent_secret_id: str = ""
+    tencent_secret_key: SecretStr = SecretStr("")
     issuer_url: str = ""
     issuer_partner_id: str = "youka"
     issuer_private_key_path: Path | None = None
@@ -127,6 +136,13 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """Where third parties reach this server for callbacks."""
         return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def backup_sub_mchid(self) -> str:
+        """The sub-merchant of the backup route, or nothing; in development the sandbox's where none is set."""
+        if self.wechat_pay_backup_sub_mchid is None:
+            return SANDBOX_BACKUP_SUB_MCHID if self.development else ""
+        return self.wechat_pay_backup_sub_mchid
 
     @property
     def sandbox_url(self) -> str:

@@ -41,7 +41,7 @@ class FaceCheck(Model):
         "models.RechargeOrder", on_delete=fields.RESTRICT
     )
     user_id = fields.UUIDField()
-    token = fields.CharField(max_length=64, unique=True)
+    token = fields.CharField(max_length=128, unique=True)
     state = fields.CharEnumField(FaceCheckState, max_length=16)
     expires_at = UtcDatetimeField()
     created_at = UtcDatetimeField()

@@ -15,8 +15,9 @@ from sandbox.faults import Faults
 from sandbox.issuer import IssuerSandbox
 from sandbox.keys import load_or_create
 from sandbox.store import Store
+from sandbox.tencent_face import TencentFaceSandbox
 from sandbox.wechat_open import WeChatOpenSandbox
-from sandbox.wechat_pay import WeChatPaySandbox
+from sandbox.wechat_pay import WeChatPaySandbox, merchants_of
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -28,12 +29,15 @@ def create_app(settings: Settings) -> Starlette:
         folder = settings.data_dir / "sandbox"
         keys = load_or_create(folder / "keys")
         store = Store(folder / "sandbox.db")
-        courier, faults = Courier(store), Faults(store)
+        faults = Faults(store, merchants=merchants_of(settings))
+        courier = Courier(store, faults)
         pay = WeChatPaySandbox(settings=settings, keys=keys, store=store, faults=faults, courier=courier)
         issuer = IssuerSandbox(settings=settings, keys=keys, store=store, faults=faults, courier=courier)
         login = WeChatOpenSandbox(settings=settings, keys=keys, store=store)
-        control = Control(store=store, faults=faults, courier=courier, pay=pay, issuer=issuer, login=login)
-        app.router.routes.extend([*pay.routes(), *issuer.routes(), *login.routes(), *control.routes()])
+        face = TencentFaceSandbox(settings=settings, keys=keys, store=store, faults=faults)
+        control = Control(store=store, faults=faults, courier=courier, pay=pay, issuer=issuer, login=login, face=face)
+        for party in (pay, issuer, login, face, control):
+            app.router.routes.extend(party.routes())
         for part in (courier, pay, issuer):
             part.resume()
         try:

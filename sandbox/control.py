@@ -10,10 +10,11 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.answers import Refused, parse
-from sandbox.courier import Courier
+from sandbox.courier import AT_ONCE, ORDERS, Courier
 from sandbox.faults import Faults, FaultUnknown
 from sandbox.issuer import IssuerSandbox
 from sandbox.store import Document, Kind, Store
+from sandbox.tencent_face import OUTCOMES, TencentFaceSandbox
 from sandbox.wechat_open import WeChatOpenSandbox
 from sandbox.wechat_pay import PayRefused, WeChatPaySandbox
 
@@ -22,6 +23,8 @@ PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe
 SHOWN_MAX = 50
 USER_LENGTH_MAX = 64
 PACKAGE_PREFIX = "prepay_id="
+RECHARGE_STATES = ("SUCCEEDED", "REFUSED", "REVERSED")
+REFUND_STATES = ("SUCCESS", "ABNORMAL", "CLOSED")
 
 Handler = Callable[[Document], Document]
 
@@ -36,9 +39,10 @@ class Control:
         pay: WeChatPaySandbox,
         issuer: IssuerSandbox,
         login: WeChatOpenSandbox,
+        face: TencentFaceSandbox,
     ) -> None:
         self._store, self._faults, self._courier = store, faults, courier
-        self._pay, self._issuer, self._login = pay, issuer, login
+        self._pay, self._issuer, self._login, self._face = pay, issuer, login, face
 
     def routes(self) -> list[Route]:
         return [
@@ -47,6 +51,7 @@ class Control:
             Route("/control/state", self._state, methods=["GET"]),
             Route("/control/wx-login", _json(self._wx_login), methods=["POST"]),
             Route("/control/pay", _json(self._pay_order), methods=["POST"]),
+            Route("/control/face", _json(self._verify_face), methods=["POST"]),
             Route("/control/faults", _json(self._set_faults), methods=["POST"]),
             Route("/control/settle", _json(self._settle), methods=["POST"]),
             Route("/control/repeat-callbacks", _json(self._repeat_callbacks), methods=["POST"]),
@@ -61,9 +66,11 @@ class Control:
     async def _state(self, _request: Request) -> Response:
         return JSONResponse(
             {
+                "merchants": self._pay.merchants,
                 "payments": self._store.newest(Kind.TRADE, SHOWN_MAX),
                 "refunds": self._store.newest(Kind.REFUND, SHOWN_MAX),
                 "recharges": [_without(each, "card_digest") for each in self._store.newest(Kind.RECHARGE, SHOWN_MAX)],
+                "faces": self._store.newest(Kind.FACE, SHOWN_MAX),
                 "callbacks": [_without(each, "body") for each in self._store.newest(Kind.DELIVERY, SHOWN_MAX)],
                 "faults": self._faults.describe(),
             }
@@ -84,6 +91,13 @@ class Control:
         except PayRefused as error:
             raise Refused(409, "NOT_PAYABLE", str(error)) from None
 
+    def _verify_face(self, given: Document) -> Document:
+        """Play the user in front of the camera: `{"token": …, "outcome": "passed", "failed" or "expired"}`."""
+        token, outcome = given.get("token"), given.get("outcome")
+        if not isinstance(token, str) or outcome not in OUTCOMES:
+            raise Refused(400, "PARAM_ERROR", f"token is a text; outcome: {', '.join(OUTCOMES)}")
+        return self._face.settle(token, str(outcome))
+
     def _set_faults(self, given: Document) -> Document:
         if given.pop("clear", None) is True:
             self._faults.clear()
@@ -94,27 +108,30 @@ class Control:
         return self._faults.describe()
 
     def _settle(self, given: Document) -> Document:
-        """Settle by hand what a fault left open: `{"attempt_id" or "out_refund_no": …, "state": …}`."""
+        """Settle by hand, also what is settled already: `{"attempt_id" or "out_refund_no": …, "state": …}`."""
         state, attempt_id, refund_no = given.get("state"), given.get("attempt_id"), given.get("out_refund_no")
         settled: Document | None
-        if isinstance(attempt_id, str) and state in {"SUCCEEDED", "REFUSED"}:
-            settled = self._issuer.settle(attempt_id, state)
-        elif isinstance(refund_no, str) and state in {"SUCCESS", "ABNORMAL", "CLOSED"}:
-            settled = self._pay.settle_refund(refund_no, state)
+        if isinstance(attempt_id, str) and state in RECHARGE_STATES:
+            settled = self._issuer.settle(attempt_id, str(state))
+        elif isinstance(refund_no, str) and state in REFUND_STATES:
+            settled = self._pay.settle_refund(refund_no, str(state))
         else:
-            raise Refused(
-                400, "PARAM_ERROR", "attempt_id: SUCCEEDED, REFUSED; out_refund_no: SUCCESS, ABNORMAL, CLOSED"
-            )
+            known = f"attempt_id: {', '.join(RECHARGE_STATES)}; out_refund_no: {', '.join(REFUND_STATES)}"
+            raise Refused(400, "PARAM_ERROR", known)
         if settled is None:
             raise Refused(404, "NOT_FOUND", "there is no such recharge or refund")
         return settled
 
     def _repeat_callbacks(self, given: Document) -> Document:
-        """Send every callback about `subject` (out_trade_no, out_refund_no or attempt_id) once more."""
-        subject = given.get("subject")
-        if not isinstance(subject, str):
-            raise Refused(400, "PARAM_ERROR", "subject is an out_trade_no, an out_refund_no or an attempt_id")
-        return {"repeated": self._courier.repeat(subject)}
+        """Send every callback about `subject` (out_trade_no, out_refund_no or attempt_id) once more, held ones too.
+
+        `order` is at_once, or oldest_first or newest_first, where each waits for the answer to the one before it.
+        """
+        subject, order = given.get("subject"), given.get("order", AT_ONCE)
+        if not isinstance(subject, str) or order not in ORDERS:
+            message = f"subject is an out_trade_no, an out_refund_no or an attempt_id; order: {', '.join(ORDERS)}"
+            raise Refused(400, "PARAM_ERROR", message)
+        return {"repeated": self._courier.repeat(subject, str(order))}
 
 
 def _json(handler: Handler) -> Callable[[Request], Awaitable[Response]]:

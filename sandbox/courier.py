@@ -11,11 +11,14 @@ import httpx
 from kernel.clock import utc_now
 from kernel.logs import get_logger
 from kernel.tasks import cancel_and_wait, spawn
+from sandbox.faults import Faults
 from sandbox.store import Document, Kind, Store
 
 PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 TIMEOUT_S = 5.0
 LOWEST_REDIRECT = 300
+AT_ONCE, OLDEST_FIRST, NEWEST_FIRST = "at_once", "oldest_first", "newest_first"
+ORDERS = (AT_ONCE, OLDEST_FIRST, NEWEST_FIRST)
 
 Signer = Callable[[bytes], dict[str, str]]
 
@@ -28,8 +31,8 @@ class Courier:
     Each try is signed anew (new timestamp, new nonce) over the same body with the same id.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, faults: Faults) -> None:
+        self._store, self._faults = store, faults
         self._signers: dict[str, Signer] = {}
         self._client = httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False)
         self._tasks: set[asyncio.Task[object]] = set()
@@ -44,7 +47,11 @@ class Courier:
         task.add_done_callback(self._tasks.discard)
 
     def send(self, *, id: str, sender: str, event: str, subject: str, url: str, body: bytes) -> None:
-        """Store a callback about `subject` (a number that the house gave) and begin to deliver it."""
+        """Store a callback about `subject` (a number that the house gave) and begin to deliver it.
+
+        A fault may hold it until it is asked for by `repeat`, or send it twice at once.
+        """
+        fault = self._faults.take("callbacks", among=frozenset({"hold", "twice"}))
         delivery: Document = {
             "id": id,
             "sender": sender,
@@ -54,22 +61,46 @@ class Courier:
             "body": body.decode(),
             "tries": [],
             "delivered_at": None,
+            "held": fault == "hold",
         }
         self._store.put(Kind.DELIVERY, id, delivery)
+        if fault == "hold":
+            return
         self.start(self._deliver(id), name=f"callback {event}")
+        if fault == "twice":
+            self.start(self._try(id), name=f"callback {event} again")
 
     def resume(self) -> None:
         """Continue what a stop of the sandbox interrupted."""
         for delivery in self._store.where(Kind.DELIVERY, "delivered_at", None):
-            if len(delivery["tries"]) <= len(PAUSES_S):
+            if len(delivery["tries"]) <= len(PAUSES_S) and not delivery.get("held"):
                 self.start(self._deliver(delivery["id"]), name=f"callback {delivery['event']}")
 
-    def repeat(self, subject: str) -> int:
-        """Deliver every callback about the subject once more, as third parties do now and then. Returns how many."""
+    def repeat(self, subject: str, order: str = AT_ONCE) -> int:
+        """Deliver every callback about the subject once more, as third parties do now and then. Returns how many.
+
+        Held ones go out now. In an order each waits for the answer to the one before it.
+        """
         deliveries = self._store.where(Kind.DELIVERY, "subject", subject)
+        if order == NEWEST_FIRST:
+            deliveries.reverse()
         for delivery in deliveries:
-            self.start(self._try(delivery["id"]), name=f"callback {delivery['event']} again")
+            self._store.put(Kind.DELIVERY, delivery["id"], {**delivery, "held": False})
+        if order == AT_ONCE:
+            for delivery in deliveries:
+                self.start(self._send_again(delivery), name=f"callback {delivery['event']} again")
+        else:
+            self.start(self._one_by_one(deliveries), name=f"callbacks about {subject} again")
         return len(deliveries)
+
+    async def _one_by_one(self, deliveries: list[Document]) -> None:
+        for delivery in deliveries:
+            await self._send_again(delivery)
+
+    async def _send_again(self, delivery: Document) -> None:
+        # What was held has never been sent, so it is also repeated until it is taken.
+        if not await self._try(delivery["id"]) and delivery.get("held"):
+            self.start(self._deliver(delivery["id"]), name=f"callback {delivery['event']}")
 
     async def stop(self) -> None:
         await cancel_and_wait(*self._tasks)

@@ -41,6 +41,7 @@ UUID_PATTERN = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 CARD_PATTERNS = {"SINOPEC": r"100011\d{13}", "PETROCHINA": r"9\d{15}"}
 BASIS_POINTS = 10_000
 REFUSAL = "卡状态异常，不能充值"
+REVERSAL = "充值已冲正，金额已退回"
 ACCEPTING_FAULTS = frozenset({"accept_then_timeout", "refuse", "refuse_at_once", "silent", "stuck"})
 
 Handler = Callable[[Request, Document], Awaitable[Document]]
@@ -176,18 +177,26 @@ class IssuerSandbox:
         assert recharge is not None
         wait_s = (datetime.fromisoformat(recharge["settles_at"]) - utc_now()).total_seconds()
         await asyncio.sleep(max(0.0, wait_s))
-        self.settle(attempt_id, recharge["settles_as"])
+        recharge = self._store.get(Kind.RECHARGE, attempt_id)
+        if recharge is not None and recharge["state"] == "PROCESSING":
+            self.settle(attempt_id, recharge["settles_as"])
 
     def settle(self, attempt_id: str, state: str) -> Document | None:
-        """Bring a recharge to SUCCEEDED or REFUSED and say so. Returns nothing for an unknown recharge."""
+        """Bring a recharge to SUCCEEDED, REFUSED or REVERSED and say so in a callback with an id of its own.
+
+        A settled one may be settled again, as an issuer that corrects or contradicts itself would. Only what has
+        succeeded can be reversed: raises Refused. Returns nothing for an unknown recharge.
+        """
         recharge = self._store.get(Kind.RECHARGE, attempt_id)
         if recharge is None:
             return None
-        succeeded = state == "SUCCEEDED"
+        if state == "REVERSED" and recharge["state"] != "SUCCEEDED":
+            raise Refused(409, "NOT_SUCCEEDED", "only a recharge that has succeeded can be reversed")
+        if state != "REVERSED":
+            margin = self._settings.issuer_margin_basis_points
+            recharge["cost_fen"] = cost_fen(recharge["amount_fen"], margin) if state == "SUCCEEDED" else None
         recharge["state"] = state
-        recharge["reason"] = "" if succeeded else REFUSAL
-        margin = self._settings.issuer_margin_basis_points
-        recharge["cost_fen"] = cost_fen(recharge["amount_fen"], margin) if succeeded else None
+        recharge["reason"] = {"REFUSED": REFUSAL, "REVERSED": REVERSAL}.get(state, "")
         self._store.put(Kind.RECHARGE, attempt_id, recharge)
         if not recharge["silent"]:
             self._notify(recharge)

@@ -6,6 +6,7 @@ A file is named after the setting of the house that it stands in for (`wechat_pa
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -26,6 +27,7 @@ from sandbox.crypto import random_text
 KEY_SIZE_BITS = 2048
 PUBLIC_EXPONENT = 65537
 AES_KEY_LENGTH = 32
+FACE_SECRET_LENGTH = 32
 PRIVATE_FILE_MODE = 0o600
 
 
@@ -37,15 +39,18 @@ class Keys:
     platform_key: RSAPrivateKey = field(repr=False)
     api_v3_key: bytes = field(repr=False)
     app_secret: str = field(repr=False)
+    face_secret_id: str
+    face_secret_key: str = field(repr=False)
     partner_key: RSAPublicKey
     issuer_key: RSAPrivateKey = field(repr=False)
     issuer_secret: bytes = field(repr=False)
 
 
 def load_or_create(folder: Path) -> Keys:
-    """Read the keys of the folder; make all of them at once where it does not exist."""
+    """Read the keys of the folder; make all of them at once where it does not exist, and later ones where they lack."""
     if not folder.exists():
         _create(folder)
+    _complete(folder)
     return _load(folder)
 
 
@@ -55,15 +60,38 @@ def _create(folder: Path) -> None:
     unfinished = Path(tempfile.mkdtemp(prefix=".keys-", dir=folder.parent))
     try:
         for name, content in _new_files().items():
-            descriptor = os.open(unfinished / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE_MODE)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
+            _write_private(unfinished / name, content)
         unfinished.rename(folder)
     except OSError:
         shutil.rmtree(unfinished, ignore_errors=True)
         # Another process may have been faster, and its keys are as good.
         if not folder.exists():
             raise
+
+
+def _complete(folder: Path) -> None:
+    """Add what a folder of an earlier version lacks."""
+    for name, content in _face_files().items():
+        if not (folder / name).exists():
+            unfinished = folder / f".{name}-{os.getpid()}-{os.urandom(4).hex()}"
+            _write_private(unfinished, content)
+            # A link appears complete or not at all, and of several processes the first one's stays.
+            with contextlib.suppress(FileExistsError):
+                (folder / name).hardlink_to(unfinished)
+            unfinished.unlink()
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE_MODE)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+
+
+def _face_files() -> dict[str, bytes]:
+    return {
+        "tencent_secret_id": f"AKID{random_text(FACE_SECRET_LENGTH)}".encode(),
+        "tencent_secret_key": random_text(FACE_SECRET_LENGTH).encode(),
+    }
 
 
 def _new_files() -> dict[str, bytes]:
@@ -78,6 +106,7 @@ def _new_files() -> dict[str, bytes]:
         "issuer_private_key.pem": _private_pem(partner),
         "issuer_public_key.pem": _public_pem(issuer),
         "issuer_secret": random_text(AES_KEY_LENGTH).encode(),
+        **_face_files(),
         "own_platform_key.pem": _private_pem(platform),
         "own_issuer_key.pem": _private_pem(issuer),
     }
@@ -99,6 +128,8 @@ def _load(folder: Path) -> Keys:
         platform_key=_private_key(folder / "own_platform_key.pem"),
         api_v3_key=_text(folder / "wechat_pay_api_v3_key").encode(),
         app_secret=_text(folder / "wechat_open_app_secret"),
+        face_secret_id=_text(folder / "tencent_secret_id"),
+        face_secret_key=_text(folder / "tencent_secret_key"),
         partner_key=_private_key(folder / "issuer_private_key.pem").public_key(),
         issuer_key=_private_key(folder / "own_issuer_key.pem"),
         issuer_secret=_text(folder / "issuer_secret").encode(),

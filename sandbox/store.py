@@ -27,6 +27,7 @@ class Kind(StrEnum):
     RECHARGE = "recharge"
     DELIVERY = "delivery"
     LOGIN_CODE = "login_code"
+    FACE = "face"
     FAULT = "fault"
 
 

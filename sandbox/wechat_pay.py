@@ -29,13 +29,15 @@ from sandbox.crypto import (
 from sandbox.faults import OK, Faults
 from sandbox.keys import Keys
 from sandbox.store import Document, Kind, Store
+from sandbox.wechat_pay_documents import describe_refund, describe_refund_outcome, describe_trade
 
 SCHEME = "WECHATPAY2-SHA256-RSA2048"
 SENDER = "wechat_pay"
 NUMBER = r"[0-9A-Za-z_\-|*]{6,32}"
 REFUND_NUMBER = r"[0-9A-Za-z_\-|*@]{1,64}"
 REFUND_DELAY_S = 0.15
-STATE_WORDS = {"NOTPAY": "订单未支付", "SUCCESS": "支付成功", "REFUND": "订单发生过退款", "CLOSED": "订单已关闭"}
+# 关闭: nothing of it went back, so that it does not count against what may still be refunded.
+RETURNED_NOTHING = "CLOSED"
 
 Handler = Callable[[Request, Document], Awaitable[Document | None]]
 
@@ -44,10 +46,16 @@ class PayRefused(ValueError):
     """The pretend payer cannot pay this order; the message says why."""
 
 
+def merchants_of(settings: Settings) -> tuple[str, ...]:
+    """Return the sub-merchants of the house: the main one, and that of the backup route where there is one."""
+    return tuple(merchant for merchant in (settings.wechat_pay_sub_mchid, settings.backup_sub_mchid) if merchant)
+
+
 class WeChatPaySandbox:
     def __init__(self, *, settings: Settings, keys: Keys, store: Store, faults: Faults, courier: Courier) -> None:
         self._settings, self._keys, self._store = settings, keys, store
         self._faults, self._courier = faults, courier
+        self.merchants = merchants_of(settings)
         courier.add_sender(SENDER, self._signature_headers)
 
     def routes(self) -> list[Route]:
@@ -63,6 +71,10 @@ class WeChatPaySandbox:
 
     def resume(self) -> None:
         """Finish the refunds that a stop of the sandbox interrupted."""
+        # A memory from before the backup route names no sub-merchant; there was only the main one.
+        for kind, number in ((Kind.TRADE, "out_trade_no"), (Kind.REFUND, "out_refund_no")):
+            for document in self._store.where(kind, "sub_mchid", None):
+                self._store.put(kind, document[number], {**document, "sub_mchid": self._settings.wechat_pay_sub_mchid})
         for refund in self._store.where(Kind.REFUND, "status", "PROCESSING"):
             if refund["settles_as"]:
                 self._courier.start(self._settle_later(refund["out_refund_no"]), name="refund")
@@ -114,23 +126,30 @@ class WeChatPaySandbox:
             "Wechatpay-Timestamp": timestamp,
         }
 
-    def _assert_merchant(self, given: Document, *, sp: bool = True) -> None:
+    def _merchant(self, given: Document, *, sp: bool = True) -> str:
+        """Return the sub-merchant of a request: one of those that the service provider of the house acts for."""
         if sp and given.get("sp_mchid") != self._settings.wechat_pay_sp_mchid:
             raise Refused(400, "PARAM_ERROR", "sp_mchid 与签名的商户号不一致")
-        if given.get("sub_mchid") != self._settings.wechat_pay_sub_mchid:
+        merchant = given.get("sub_mchid")
+        if merchant not in self.merchants:
             raise Refused(403, "NO_AUTH", "特约商户未授权")
+        return str(merchant)
 
-    def _fail_if_asked(self, subject: str) -> None:
-        if self._faults.take(subject, among=frozenset({"error_500"})) != OK:
+    def _fail_if_asked(self, subject: str, merchant: str, *modes: str) -> None:
+        if self._faults.take(subject, among=frozenset({"error_500", *modes}), merchant=merchant) != OK:
             raise Refused(500, "SYSTEM_ERROR", "系统异常，请稍后重试")
 
+    def _asked_for(self, mode: str, subject: str, merchant: str) -> bool:
+        return self._faults.take(subject, among=frozenset({mode}), merchant=merchant) == mode
+
     async def _prepay(self, request: Request, given: Document) -> Document:
-        self._fail_if_asked("payment")
-        self._assert_merchant(given)
+        merchant = self._merchant(given)
+        self._fail_if_asked("payment", merchant, "prepay_error_500")
         if given.get("sp_appid") != self._settings.wechat_pay_sp_appid:
             raise Refused(400, "APPID_MCHID_NOT_MATCH", "appid 和 mch_id 不匹配")
         number = text(given, "out_trade_no", NUMBER)
         wanted: Document = {
+            "sub_mchid": merchant,
             "description": text(given, "description", r"(?s).{1,127}"),
             "time_expire": self._time(given, "time_expire"),
             "notify_url": callback_url(given),
@@ -157,30 +176,36 @@ class WeChatPaySandbox:
             raise Refused(400, "ORDER_CLOSED", "订单已关闭")
         elif trade["state"] != "NOTPAY":
             raise Refused(400, "ORDERPAID", "该订单已支付")
-        if self._faults.take("payment", among=frozenset({"timeout"})) != OK:
+        if self._asked_for("timeout", "payment", merchant):
             await keep_silent(request)
         return {"prepay_id": trade["prepay_id"]}
 
     async def _query(self, request: Request, _given: Document) -> Document:
-        self._fail_if_asked("payment")
-        self._assert_merchant(dict(request.query_params))
-        return self._describe(self._trade(request.path_params["number"]))
+        merchant = self._merchant(dict(request.query_params))
+        self._fail_if_asked("payment", merchant, "query_error_500")
+        return describe_trade(self._trade(request, merchant), self._settings)
 
     async def _close(self, request: Request, given: Document) -> None:
-        self._fail_if_asked("payment")
-        self._assert_merchant(given)
-        trade = self._trade(request.path_params["number"])
+        merchant = self._merchant(given)
+        self._fail_if_asked("payment", merchant)
+        if self._asked_for("close_lost", "payment", merchant):
+            await keep_silent(request)
+            return
+        trade = self._trade(request, merchant)
         if trade["state"] == "CLOSED":
             raise Refused(400, "ORDER_CLOSED", "订单已关闭")
         if trade["state"] != "NOTPAY":
             raise Refused(400, "ORDERPAID", "该订单已支付")
         self._store.put(Kind.TRADE, trade["out_trade_no"], {**trade, "state": "CLOSED"})
+        if self._asked_for("close_timeout", "payment", merchant):
+            await keep_silent(request)
 
-    async def _refund(self, _request: Request, given: Document) -> Document:
-        self._fail_if_asked("refund")
-        self._assert_merchant(given, sp=False)
+    async def _refund(self, request: Request, given: Document) -> Document:
+        merchant = self._merchant(given, sp=False)
+        self._fail_if_asked("refund", merchant)
         number, amount = text(given, "out_refund_no", REFUND_NUMBER), member(given, "amount")
         wanted: Document = {
+            "sub_mchid": merchant,
             "out_trade_no": text(given, "out_trade_no", NUMBER),
             "refund": positive(amount, "refund"),
             "total": positive(amount, "total"),
@@ -190,28 +215,33 @@ class WeChatPaySandbox:
         if refund is not None:
             if any(refund[name] != value for name, value in wanted.items()):
                 raise Refused(400, "INVALID_REQUEST", "订单金额或退款金额与之前请求不一致，请核实后再试")
-            return self._describe_refund(refund)
+            return describe_refund(refund)
         trade = self._store.get(Kind.TRADE, wanted["out_trade_no"])
-        if trade is None:
+        if trade is None or trade["sub_mchid"] != merchant:
             raise Refused(404, "RESOURCE_NOT_EXISTS", "订单不存在")
         if trade["state"] not in {"SUCCESS", "REFUND"}:
             raise Refused(400, "INVALID_REQUEST", "订单未支付")
         if wanted["total"] != trade["total"]:
             raise Refused(400, "INVALID_REQUEST", "订单金额不一致")
-        refunded = sum(
-            other["refund"] for other in self._store.where(Kind.REFUND, "out_trade_no", trade["out_trade_no"])
-        )
+        others = self._store.where(Kind.REFUND, "out_trade_no", trade["out_trade_no"])
+        refunded = sum(other["refund"] for other in others if other["status"] != RETURNED_NOTHING)
         if refunded + wanted["refund"] > trade["total"]:
             raise Refused(403, "NOT_ENOUGH", "申请退款金额大于订单可退金额")
-        mode = self._faults.take("refund", among=frozenset({"processing", "abnormal"}))
-        refund = {
+        refund = self._begin_refund(number, {**wanted, "notify_url": callback_url(given)}, trade)
+        if self._asked_for("timeout", "refund", merchant):
+            await keep_silent(request)
+        return describe_refund(refund)
+
+    def _begin_refund(self, number: str, wanted: Document, trade: Document) -> Document:
+        modes = {"processing": None, "abnormal": "ABNORMAL", "closed": "CLOSED"}
+        mode = self._faults.take("refund", among=frozenset(modes), merchant=trade["sub_mchid"])
+        refund: Document = {
             **wanted,
             "out_refund_no": number,
             "refund_id": f"503{random_digits(26)}",
             "transaction_id": trade["transaction_id"],
-            "notify_url": callback_url(given),
             "status": "PROCESSING",
-            "settles_as": {"processing": None, "abnormal": "ABNORMAL"}.get(mode, "SUCCESS"),
+            "settles_as": modes.get(mode, "SUCCESS"),
             "create_time": utc_now().astimezone(SHANGHAI).isoformat(timespec="seconds"),
             "success_time": None,
         }
@@ -219,15 +249,15 @@ class WeChatPaySandbox:
         self._store.put(Kind.TRADE, trade["out_trade_no"], {**trade, "state": "REFUND"})
         if refund["settles_as"]:
             self._courier.start(self._settle_later(number), name="refund")
-        return self._describe_refund(refund)
+        return refund
 
     async def _query_refund(self, request: Request, _given: Document) -> Document:
-        self._fail_if_asked("refund")
-        self._assert_merchant(dict(request.query_params), sp=False)
+        merchant = self._merchant(dict(request.query_params), sp=False)
+        self._fail_if_asked("refund", merchant)
         refund = self._store.get(Kind.REFUND, request.path_params["number"])
-        if refund is None:
+        if refund is None or refund["sub_mchid"] != merchant:
             raise Refused(404, "RESOURCE_NOT_EXISTS", "退款单不存在")
-        return self._describe_refund(refund)
+        return describe_refund(refund)
 
     def pay(self, prepay_id: str, *, force: bool = False) -> Document:
         """Pay as the user would in WeChat. `force` pays a closed or expired order too, as a late success would."""
@@ -246,15 +276,16 @@ class WeChatPaySandbox:
         trade["transaction_id"] = f"4200{now:%Y%m%d%H%M%S}{random_digits(10)}"
         trade["success_time"] = now.isoformat(timespec="seconds")
         self._store.put(Kind.TRADE, trade["out_trade_no"], trade)
-        if self._faults.take("payment", among=frozenset({"no_callback"})) == OK:
-            self._notify("TRANSACTION.SUCCESS", "transaction", "支付成功", trade, self._describe(trade))
-        return self._describe(trade)
+        if not self._asked_for("no_callback", "payment", trade["sub_mchid"]):
+            self._notify("TRANSACTION.SUCCESS", "transaction", "支付成功", trade, describe_trade(trade, self._settings))
+        return describe_trade(trade, self._settings)
 
     async def _settle_later(self, number: str) -> None:
         await asyncio.sleep(REFUND_DELAY_S)
         refund = self._store.get(Kind.REFUND, number)
         assert refund is not None
-        self.settle_refund(number, refund["settles_as"])
+        if refund["status"] == "PROCESSING":
+            self.settle_refund(number, refund["settles_as"])
 
     def settle_refund(self, number: str, status: str) -> Document | None:
         """Bring a refund to SUCCESS, ABNORMAL or CLOSED and say so. Returns nothing for an unknown refund."""
@@ -265,18 +296,9 @@ class WeChatPaySandbox:
         if status == "SUCCESS":
             refund["success_time"] = utc_now().astimezone(SHANGHAI).isoformat(timespec="seconds")
         self._store.put(Kind.REFUND, number, refund)
-        document = {
-            "sp_mchid": self._settings.wechat_pay_sp_mchid,
-            "sub_mchid": self._settings.wechat_pay_sub_mchid,
-            **{name: refund[name] for name in ("transaction_id", "out_trade_no", "refund_id", "out_refund_no")},
-            "refund_status": status,
-            "user_received_account": "支付用户零钱",
-            "amount": self._refund_amount(refund),
-        }
-        if refund["success_time"]:
-            document["success_time"] = refund["success_time"]
+        document = describe_refund_outcome(refund, self._settings)
         self._notify(f"REFUND.{status}", "refund", "退款结果", refund, document)
-        return self._describe_refund(refund)
+        return describe_refund(refund)
 
     def _notify(self, event: str, kind: str, summary: str, subject: Document, document: Document) -> None:
         now = utc_now().astimezone(SHANGHAI)
@@ -305,60 +327,12 @@ class WeChatPaySandbox:
             body=json.dumps(envelope, ensure_ascii=False).encode(),
         )
 
-    def _trade(self, number: str) -> Document:
-        trade = self._store.get(Kind.TRADE, number)
-        if trade is None:
+    def _trade(self, request: Request, merchant: str) -> Document:
+        """Return the merchant's order. One of another merchant is one that it does not have."""
+        trade = self._store.get(Kind.TRADE, request.path_params["number"])
+        if trade is None or trade["sub_mchid"] != merchant:
             raise Refused(404, "ORDER_NOT_EXIST", "订单不存在")
         return trade
-
-    def _describe(self, trade: Document) -> Document:
-        document: Document = {
-            "sp_appid": self._settings.wechat_pay_sp_appid,
-            "sp_mchid": self._settings.wechat_pay_sp_mchid,
-            "sub_mchid": self._settings.wechat_pay_sub_mchid,
-            "out_trade_no": trade["out_trade_no"],
-            "trade_state": trade["state"],
-            "trade_state_desc": STATE_WORDS[trade["state"]],
-            "attach": "",
-            "payer": {"sp_openid": trade["openid"]},
-            "amount": {"total": trade["total"], "currency": trade["currency"]},
-        }
-        if trade["transaction_id"]:
-            document |= {
-                "transaction_id": trade["transaction_id"],
-                "trade_type": "JSAPI",
-                "bank_type": "OTHERS",
-                "success_time": trade["success_time"],
-            }
-            document["amount"] |= {"payer_total": trade["total"], "payer_currency": trade["currency"]}
-        return document
-
-    def _refund_amount(self, refund: Document) -> Document:
-        return {
-            "total": refund["total"],
-            "refund": refund["refund"],
-            "payer_total": refund["total"],
-            "payer_refund": refund["refund"],
-        }
-
-    def _describe_refund(self, refund: Document) -> Document:
-        names = ("refund_id", "out_refund_no", "transaction_id", "out_trade_no", "status", "create_time")
-        document: Document = {
-            **{name: refund[name] for name in names},
-            "channel": "ORIGINAL",
-            "user_received_account": "支付用户零钱",
-            "funds_account": "AVAILABLE",
-            "amount": {
-                **self._refund_amount(refund),
-                "settlement_refund": refund["refund"],
-                "settlement_total": refund["total"],
-                "discount_refund": 0,
-                "currency": refund["currency"],
-            },
-        }
-        if refund["success_time"]:
-            document["success_time"] = refund["success_time"]
-        return document
 
     def _time(self, document: Document, name: str) -> str:
         value = text(document, name, r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\+\d\d:\d\d|Z)")

@@ -61,7 +61,7 @@ class Sandbox:
         return response.json()
 
     def state(self) -> Any:
-        """Return what the sandbox knows: payments, refunds, recharges and callbacks (newest first), faults."""
+        """Return what the sandbox knows: payments, refunds, recharges, faces and callbacks (newest first), faults."""
         return self.client.get("/control/state").raise_for_status().json()
 
     def login_code(self, user: str = "demo") -> str:
@@ -72,11 +72,33 @@ class Sandbox:
         return self.control("pay", package=package, force=force)
 
     def faults(self, **modes: Any) -> None:
-        """Ask for faults: issuer, payment, refund, issuer_delay_ms, times. Without `times` they hold until cleared."""
+        """Ask for faults of sandbox/faults.py. Without `times` they hold until cleared.
+
+        Those of one sub-merchant: `faults(**{"payment:1900000209": "error_500"})`.
+        """
         self.control("faults", **modes)
 
     def clear_faults(self) -> None:
         self.control("faults", clear=True)
+
+    def settle_recharge(self, attempt_id: object, state: str) -> Any:
+        """Have the issuer say SUCCEEDED, REFUSED or REVERSED, also of what is settled already."""
+        return self.control("settle", attempt_id=str(attempt_id), state=state)
+
+    def settle_refund(self, out_refund_no: str, state: str) -> Any:
+        """Bring a refund to SUCCESS, ABNORMAL or CLOSED."""
+        return self.control("settle", out_refund_no=out_refund_no, state=state)
+
+    def repeat_callbacks(self, subject: object, order: str = "at_once") -> int:
+        """Send the callbacks about a number again, and held ones now: at_once, oldest_first or newest_first."""
+        return int(self.control("repeat-callbacks", subject=str(subject), order=order)["repeated"])
+
+    def verify_face(self, token: str, outcome: str = "passed") -> Any:
+        """Play the user in front of the camera: passed, failed or expired."""
+        return self.control("face", token=token, outcome=outcome)
+
+    def face(self, token: str) -> Any:
+        return self._one("faces", "token", token)
 
     def payment(self, out_trade_no: str) -> Any:
         return self._one("payments", "out_trade_no", out_trade_no)

@@ -42,7 +42,10 @@ class RechargeRequest:
 
 @dataclass(frozen=True, slots=True)
 class RechargeFacts:
-    """What an answer or a verified callback says. `cost_fen` is what the issuer took from our deposit."""
+    """What an answer or a verified callback says.
+
+    `cost_fen` is what the issuer took from our deposit, and of a reversed recharge what it put back.
+    """
 
     attempt_id: UUID
     state: IssuerOrderState

@@ -15,7 +15,7 @@ from kernel.states import FaceCheckState, ReviewState
 from models.orders import RechargeOrder
 from models.reviews import FaceCheck
 
-TOKEN_LENGTH_MAX = 64
+TOKEN_LENGTH_MAX = 128
 
 
 class FaceCheckNotNeeded(YoukaError):

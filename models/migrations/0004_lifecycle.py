@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
                 ('id', fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
                 ('order', fields.ForeignKeyField('models.RechargeOrder', source_field='order_id', db_constraint=True, to_field='id', on_delete=OnDelete.RESTRICT)),
                 ('user_id', fields.UUIDField()),
-                ('token', fields.CharField(unique=True, max_length=64)),
+                ('token', fields.CharField(unique=True, max_length=128)),
                 ('state', fields.CharEnumField(description='OPEN: OPEN\nPASSED: PASSED\nFAILED: FAILED\nUSED: USED', enum_type=FaceCheckState, max_length=16)),
                 ('expires_at', UtcDatetimeField(auto_now=False, auto_now_add=False)),
                 ('created_at', UtcDatetimeField(auto_now=False, auto_now_add=False)),

@@ -213,6 +213,7 @@ async def channel_on(settings: Settings, transport: httpx.AsyncBaseTransport) ->
             app_id=settings.wechat_pay_sp_appid,
             mchid=settings.wechat_pay_sp_mchid,
             sub_mchid=settings.wechat_pay_sub_mchid,
+            sub_mchids=frozenset({settings.wechat_pay_sub_mchid, settings.backup_sub_mchid}),
             notify_url=f"{settings.base_url}/callbacks/wechat-pay",
             timeout_s=settings.third_party_timeout_s,
             age_max_s=settings.callback_age_max_s,

@@ -31,7 +31,7 @@ from tests.sandbox_fixtures import Sandbox
 
 @pytest.fixture
 def channel(parties: ThirdParties) -> PaymentChannel:
-    return parties.channel
+    return parties.channels.main
 
 
 class TestPrepay:
@@ -241,8 +241,8 @@ class TestUnavailable:
         sandbox.faults(payment="timeout", times=1)
         request = create_prepay()
         with pytest.raises(ChannelUnavailable, match="prepay"):
-            await hasty_parties.channel.prepay(request)
-        assert await hasty_parties.channel.prepay(request) == sandbox.payment(request.out_trade_no)["prepay_id"]
+            await hasty_parties.channels.main.prepay(request)
+        assert await hasty_parties.channels.main.prepay(request) == sandbox.payment(request.out_trade_no)["prepay_id"]
 
     async def test_nobody_listens(self, settings: Settings, free_port: int) -> None:
         absent = settings.model_copy(update={"sandbox_port": free_port})

@@ -30,7 +30,7 @@ Change = Callable[[dict[str, Any]], object]
 
 @pytest.fixture
 def channel(parties: ThirdParties) -> PaymentChannel:
-    return parties.channel
+    return parties.channels.main
 
 
 @pytest.fixture
@@ -251,7 +251,7 @@ class TestRefused:
             ("REFUND.ABNORMAL", {"refund_status": "SUCCESS"}),
             ("REFUND.SUCCESS", {"refund_status": "DONE"}),
             ("REFUND.SUCCESS", {"sp_mchid": "1900000110"}),
-            ("REFUND.SUCCESS", {"sub_mchid": "1900000210"}),
+            ("REFUND.SUCCESS", {"sub_mchid": "1900000999"}),
             ("REFUND.SUCCESS", {"amount": {"refund": 0.5}}),
             ("REFUND.SUCCESS", {"refund_id": None}),
             ("REFUND.UNKNOWN", {}),
@@ -286,6 +286,6 @@ async def test_another_merchants_payment_is_told_as_it_is(
 ) -> None:
     """Whose money it is, is for the payments room to compare; the facts name app and merchants as they came."""
     body = platform.pay_notice("TRANSACTION.SUCCESS", trade_document(settings, sub_mchid="1900000999"))
-    notice = parties.channel.open_notice(headers=platform.pay_headers(body), body=body, now=now())
+    notice = parties.channels.main.open_notice(headers=platform.pay_headers(body), body=body, now=now())
     assert notice.trade is not None
     assert notice.trade.sub_mchid == "1900000999"

@@ -19,6 +19,8 @@ FILES = {
     "wechat_pay_platform_key.pem",
     "wechat_pay_api_v3_key",
     "wechat_open_app_secret",
+    "tencent_secret_id",
+    "tencent_secret_key",
     "issuer_private_key.pem",
     "issuer_public_key.pem",
     "issuer_secret",
@@ -52,6 +54,19 @@ def test_of_several_that_start_at_once_one_wins(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["keys"]
 
 
+def test_a_folder_of_an_earlier_version_gets_what_it_lacks(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    before = load_or_create(folder)
+    for name in ("tencent_secret_id", "tencent_secret_key"):
+        (folder / name).unlink()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(load_or_create, [folder] * 4))
+    assert len({(keys.face_secret_id, keys.face_secret_key) for keys in found}) == 1
+    assert found[0].api_v3_key == before.api_v3_key
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+
+
 def test_an_interrupted_start_leaves_nothing_half_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox_keys, "_new_files", lambda: {"one": b"1", "folder/that/is/not/there": b"2"})
     with pytest.raises(OSError, match="No such file"):
@@ -62,5 +77,5 @@ def test_an_interrupted_start_leaves_nothing_half_done(tmp_path: Path, monkeypat
 def test_secrets_do_not_show(tmp_path: Path) -> None:
     keys = load_or_create(tmp_path / "keys")
     shown = repr(keys)
-    for secret in (keys.api_v3_key.decode(), keys.issuer_secret.decode(), keys.app_secret):
+    for secret in (keys.api_v3_key.decode(), keys.issuer_secret.decode(), keys.app_secret, keys.face_secret_key):
         assert secret not in shown

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -24,34 +22,27 @@ from tests.gateways.stand_ins import (
 from tests.sandbox_fixtures import Sandbox
 
 
-@pytest.fixture
-def own_sandbox(tmp_path: Path, free_port: int) -> Iterator[Sandbox]:
-    """A sandbox that the test may stop."""
-    sandbox = Sandbox(tmp_path, free_port)
-    sandbox.start()
-    yield sandbox
-    sandbox.close()
-
-
 async def test_a_restart_forgets_nothing_and_finishes_what_it_began(own_sandbox: Sandbox) -> None:
     sandbox = own_sandbox
     with listening() as listener:
         settings = sandbox.settings(port=listener.port)
         async with third_parties(settings) as parties:
-            open_order, paid = create_prepay(), await create_paid_order(sandbox, parties.channel)
-            prepay_id = await parties.channel.prepay(open_order)
+            open_order, paid = create_prepay(), await create_paid_order(sandbox, parties.channels.main)
+            prepay_id = await parties.channels.main.prepay(open_order)
             await listener.wait_for(1)
             sandbox.faults(issuer_delay_ms=2_000, refund="processing")
             recharge, refund = create_recharge(), create_refund(paid)
             await parties.issuer.submit(recharge)
-            await parties.channel.refund(refund)
+            await parties.channels.main.refund(refund)
             code = sandbox.login_code()
             sandbox.stop()
             sandbox.start()
         async with third_parties(settings) as parties:
-            assert await parties.channel.prepay(open_order) == prepay_id
-            assert (await parties.channel.query(paid.out_trade_no)).state is TradeState.REFUNDED
-            assert (await parties.channel.query_refund(refund.out_refund_no)).state is ChannelRefundState.PROCESSING
+            assert await parties.channels.main.prepay(open_order) == prepay_id
+            assert (await parties.channels.main.query(paid.out_trade_no)).state is TradeState.REFUNDED
+            assert (
+                await parties.channels.main.query_refund(refund.out_refund_no)
+            ).state is ChannelRefundState.PROCESSING
             assert sandbox.state()["faults"]["issuer_delay_ms"] == 2_000
             assert await parties.login.openid_of(code)
             told = (await listener.wait_for(2))[1]
@@ -66,7 +57,7 @@ async def test_a_callback_outlives_a_receiver_and_a_restart(own_sandbox: Sandbox
         port = gone.port
     settings = sandbox.settings(port=port)
     async with third_parties(settings) as parties:
-        paid = await create_paid_order(sandbox, parties.channel)
+        paid = await create_paid_order(sandbox, parties.channels.main)
         await sandbox.wait_until(lambda: sandbox.callbacks(paid.out_trade_no)[0]["tries"])
         sandbox.stop()
         sandbox.start()
@@ -80,7 +71,7 @@ async def test_callbacks_are_repeated_until_they_are_taken(sandbox: Sandbox) -> 
     with listening() as listener:
         listener.statuses = [500, 302, 204]
         async with third_parties(sandbox.settings(port=listener.port)) as parties:
-            paid = await create_paid_order(sandbox, parties.channel)
+            paid = await create_paid_order(sandbox, parties.channels.main)
             first, second, third = await listener.wait_for(3)
             assert first.body == second.body == third.body
             assert len({each.headers["wechatpay-nonce"] for each in (first, second, third)}) == 3
@@ -93,10 +84,10 @@ async def test_no_callback_leaves_it_to_the_query(sandbox: Sandbox) -> None:
     sandbox.faults(payment="no_callback", times=1)
     with listening() as listener:
         async with third_parties(sandbox.settings(port=listener.port)) as parties:
-            silent = await create_paid_order(sandbox, parties.channel)
-            told = await create_paid_order(sandbox, parties.channel)
+            silent = await create_paid_order(sandbox, parties.channels.main)
+            told = await create_paid_order(sandbox, parties.channels.main)
             await listener.one()
-            assert (await parties.channel.query(silent.out_trade_no)).state is TradeState.SUCCESS
+            assert (await parties.channels.main.query(silent.out_trade_no)).state is TradeState.SUCCESS
     assert sandbox.callbacks(silent.out_trade_no) == []
     assert len(sandbox.callbacks(told.out_trade_no)) == 1
 
@@ -105,9 +96,9 @@ async def test_a_late_success_can_be_forced(sandbox: Sandbox) -> None:
     async with third_parties(sandbox.settings()) as parties:
         closed, expired = create_prepay(), create_prepay(expires_at=now())
         for order in (closed, expired):
-            prepay_id = await parties.channel.prepay(order)
+            prepay_id = await parties.channels.main.prepay(order)
             if order is closed:
-                await parties.channel.close(order.out_trade_no)
+                await parties.channels.main.close(order.out_trade_no)
             with pytest.raises(httpx.HTTPStatusError, match="409"):
                 sandbox.pay(prepay_id)
             assert sandbox.pay(prepay_id, force=True)["trade_state"] == "SUCCESS"
@@ -121,7 +112,8 @@ async def test_secrets_stay_out_of_the_log_and_of_what_is_shown(own_sandbox: San
         await parties.login.openid_of(code := sandbox.login_code())
         recharge = create_recharge()
         await parties.issuer.submit(recharge)
-        await create_paid_order(sandbox, parties.channel)
+        await create_paid_order(sandbox, parties.channels.main)
+        sandbox.verify_face((await parties.face.begin(subject="order-1")).token)
         await sandbox.wait_until(lambda: sandbox.recharge(recharge.attempt_id)["state"] == "SUCCEEDED")
         await sandbox.wait_until(lambda: sandbox.callbacks(recharge.attempt_id)[0]["tries"])
     log, shown = sandbox.log.read_text(), str(sandbox.state())
@@ -129,7 +121,7 @@ async def test_secrets_stay_out_of_the_log_and_of_what_is_shown(own_sandbox: San
     database += (sandbox.data_dir / "sandbox" / "sandbox.db-wal").read_bytes()
     assert "sandbox.callback" in log
     assert CARD_NUMBER.encode() not in database
-    names = ("wechat_pay_api_v3_key", "wechat_open_app_secret", "issuer_secret")
+    names = ("wechat_pay_api_v3_key", "wechat_open_app_secret", "issuer_secret", "tencent_secret_key")
     for secret in (CARD_NUMBER, code, *((sandbox.keys / name).read_text() for name in names)):
         assert secret not in log
         assert secret not in shown
@@ -147,7 +139,10 @@ class TestControl:
             ("pay", {}),
             ("wx-login", {"user": ""}),
             ("wx-login", {"user": 5}),
+            ("faults", {"face": "explode"}),
+            ("faults", {"callbacks": "lose"}),
             ("settle", {"attempt_id": "x", "state": "SUCCESS"}),
+            ("settle", {"out_refund_no": "x", "state": "REVERSED"}),
             ("settle", {}),
             ("repeat-callbacks", {}),
         ],
@@ -186,7 +181,8 @@ class TestControl:
         page = sandbox.client.get("/")
         assert page.headers["content-type"].startswith("text/html")
         assert "default-src 'none'" in page.headers["content-security-policy"]
-        assert "支付 · Pay" in page.text
+        for button in ("支付 · Pay", "通过 · Pass", "不通过 · Fail"):
+            assert button in page.text
         assert "http://" not in page.text
         assert "https://" not in page.text
 
