@@ -117,9 +117,7 @@ async def start_payment(
     idempotency.check_key(idempotency_key)
     order = await queries.require_owned(viewer=viewer, order_id=order_id)
     payment = Payment(viewer, order.id, idempotency_key, method, face_token, policy)
-    unpaid = order.state in queries.UNPAID
-    if unpaid and order.review_state is ReviewState.REQUIRED and not await open_attempt_of(order.id):
-        await face_checks.verify(order=order, token=face_token, face=face, now=now)
+    await _verify_face(order, face_token, face, now)
     route = WALLET if method is PaymentMethod.WALLET else Route.of(channels.main)
     try:
         order, attempt = await _open_attempt(payment, route, now)
@@ -135,6 +133,20 @@ async def start_payment(
     assert attempt.prepay_id is not None
     channel = channels.of(name=attempt.channel, sub_mchid=attempt.sub_mchid)
     return StartedPayment(order, channel.payment_parameters(prepay_id=attempt.prepay_id, now=now))
+
+
+async def _verify_face(order: RechargeOrder, token: str | None, face: FaceVerifier, now: datetime) -> None:
+    """Ask about the face of whoever starts to pay a large order; a payment under way has had its face."""
+    if order.review_state is not ReviewState.REQUIRED or order.state not in queries.UNPAID:
+        return
+    if await open_attempt_of(order.id):
+        return
+    try:
+        await face_checks.verify(order=order, token=token, face=face, now=now)
+    except face_checks.FaceTokenInvalid:
+        # The same request, sent twice, may have used it a moment ago.
+        if not await open_attempt_of(order.id):
+            raise
 
 
 @transactional

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,7 +15,7 @@ from domain.orders import audit, confirming, operations, paying
 from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
 from domain.orders.queries import story
-from domain.payments.ports import TradeFacts
+from domain.payments.ports import Channels, TradeFacts
 from gateways.assembly import third_parties
 from jobs.handlers import Handlers
 from jobs.worker import Worker
@@ -71,6 +71,14 @@ class House:
         return await confirming.confirm_payment(
             facts=facts, channels=self.third_parties.channels, actor="t", policy=self.policy, now=utc_now()
         )
+
+    async def close(self, attempt: PaymentAttempt) -> None:
+        """Have the channel say that an attempt is closed and unpaid."""
+        await confirming.close_attempt(out_trade_no=attempt.out_trade_no, actor="t", reason="closed", now=utc_now())
+
+    def on(self, channels: Channels) -> House:
+        """Return the same house with other routes to pay by."""
+        return replace(self, third_parties=replace(self.third_parties, channels=channels))
 
     def pay(self, started: paying.StartedPayment, *, force: bool = False) -> None:
         """Pay like the user, in WeChat."""
