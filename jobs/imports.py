@@ -8,12 +8,14 @@ import re
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from tortoise.exceptions import BaseORMException
 
+from domain.offers import operations as offers
+from domain.offers import queries as offer_queries
 from domain.pricing import queries as pricing
 from domain.stations import operations as stations
 from domain.stations import queries as known_stations
@@ -27,6 +29,7 @@ from models.database import UNREACHABLE, connected, migrate
 
 NO_TABLE = re.compile(r"no such table|relation .* does not exist")
 DEMO_DATA = Path(__file__).parent / "demo_data"
+DEMO_OFFER_LIFETIME = timedelta(days=365)
 
 LOADED, REFUSED, UNFINISHED = 0, 1, 2
 
@@ -85,7 +88,25 @@ async def load_demo_data(*, clock: Clock = utc_now) -> bool:
         await import_regions(DEMO_DATA / "regions.json", report=report)
     await import_stations(DEMO_DATA / "stations.geojson", report=report, clock=clock)
     assert not report.refused, report.refusals
+    await _offer_something(clock())
     return True
+
+
+async def _offer_something(now: datetime) -> None:
+    if await offer_queries.any_offer():
+        return
+    await offers.create(
+        code="DEMO-500",
+        title="充500元立减10元",
+        brand=None,
+        amount_fen=50_000,
+        price_fen=49_000,
+        stock=1_000,
+        per_user_max=1,
+        starts_at=now,
+        ends_at=now + DEMO_OFFER_LIFETIME,
+        now=now,
+    )
 
 
 async def remove_demo_stations(*, clock: Clock = utc_now) -> int:

@@ -13,6 +13,10 @@ async def by_id(offer_id: UUID) -> Offer | None:
     return await Offer.get_or_none(id=offer_id)
 
 
+async def any_offer() -> bool:
+    return await Offer.exists()
+
+
 async def by_ids(offer_ids: Sequence[UUID]) -> list[Offer | None]:
     """Return the offers in the order of their ids."""
     found = {offer.id: offer for offer in await Offer.filter(id__in=set(offer_ids))}
