@@ -36,7 +36,7 @@ help: ## list the verbs
 run: $(VENV)/.runtime ## start the server, the worker and the sandbox on 127.0.0.1 (PORT, SANDBOX_PORT, DATA_DIR, …)
 	@$(PY) -m deploy.local
 
-demo: $(VENV)/.runtime ## recharge ¥500 as a client of the running server, up to the arrival notice
+demo: $(VENV)/.runtime ## recharge ¥100 as a client of the running server, up to the arrival notice
 	@$(PY) -m clients.demo
 
 token: $(VENV)/.runtime ## print an access token of a demo user (development only)

@@ -66,7 +66,7 @@ def test_the_demo_sees_its_notice(house: RunningHouse) -> None:
     audit = house.client("jobs", "audit-ledger")
     assert audit.returncode == 0, audit.stdout
     assert "BROKEN" not in audit.stdout
-    assert audit.stdout.count("holds") == 8
+    assert audit.stdout.count("holds") > 20
 
 
 def test_the_audit_names_what_was_changed_by_hand(house: RunningHouse) -> None:
