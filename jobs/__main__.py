@@ -1,4 +1,4 @@
-"""`python -m jobs` is the worker; its commands import data and audit the books."""
+"""`python -m jobs` is the worker; its commands import data, audit the books, and show and settle the work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import sys
 
 from gateways.assembly import ThirdPartySettingsWrong, third_parties
-from jobs import audit, imports
+from jobs import audit, imports, manual_queue, work_status
 from jobs.assembly import publishing_to_redis, working
 from kernel import keys
 from kernel.logs import configure_logging, get_logger
@@ -37,11 +37,14 @@ async def work() -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m jobs", description="The worker (without a command), imports, and the audit of the books."
+        prog="python -m jobs",
+        description="The worker (without a command), imports, the audit of the books, and the manual queue.",
     )
     commands = parser.add_subparsers(metavar="COMMAND")
     imports.add_commands(commands)
     audit.add_command(commands)
+    manual_queue.add_commands(commands)
+    work_status.add_command(commands)
     arguments = parser.parse_args()
     settings = get_settings()
     configure_logging(log_format=settings.log_format, level=settings.log_level)

@@ -42,6 +42,13 @@ class RechargeState(StrEnum):
     REFUSED = "REFUSED"
 
 
+class InterventionAction(StrEnum):
+    """What a person does with work that no retry could settle."""
+
+    RETRY = "RETRY"
+    DISMISS = "DISMISS"
+
+
 class CardBrand(StrEnum):
     SINOPEC = "SINOPEC"  # 中石化
     PETROCHINA = "PETROCHINA"  # 中石油
