@@ -51,6 +51,7 @@ candidates AS (
         FROM job WHERE job.kind = kinds.kind AND {FREE} AND job.claims < 2
         ORDER BY job.due_at LIMIT $4::bigint + {LOOK_AHEAD}
     ) AS oldest
+    ORDER BY turn, oldest.due_at LIMIT $4::bigint + {LOOK_AHEAD}
 ),
 picked AS MATERIALIZED (
     SELECT job.id FROM candidates JOIN job ON job.id = candidates.id

@@ -163,10 +163,9 @@ class TestHistory:
     @pytest.mark.parametrize("values", ["'li.na', 'FORGET', 'why'", "'', 'RETRY', 'why'", "'li.na', 'RETRY', ''"])
     async def test_the_database_refuses_what_says_nothing(self, values: str) -> None:
         parked = await create_parked()
-        statement = (
-            "INSERT INTO job_intervention (id, job_id, actor, action, reason, occurred_at) "
-            f"VALUES ('{new_id()}', '{parked.id}', {values}, '2026-05-01 04:00:00+00:00')"
-        )
+        columns = "id, job_id, actor, action, reason, occurred_at"
+        row = f"'{new_id()}', '{parked.id}', {values}, '2026-05-01 04:00:00+00:00'"
+        statement = f"INSERT INTO job_intervention ({columns}) VALUES ({row})"  # noqa: S608 -- the test's own words.
         with pytest.raises(IntegrityError):
             await Tortoise.get_connection("default").execute_query(statement)
         assert await JobIntervention.all().count() == 0
