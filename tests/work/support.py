@@ -18,7 +18,7 @@ from models.jobs import Job
 from tests.house_process import Process
 
 LEASE = timedelta(seconds=30)
-WAIT_TIMEOUT_S = 40.0
+WAIT_TIMEOUT_S = 90.0
 
 T = TypeVar("T")
 

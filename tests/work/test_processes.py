@@ -16,7 +16,7 @@ from tests.services import run
 from tests.work.support import Note, Workers, schedule, workers
 
 # What takeover may take beyond the lease: a poll, a claim, and a machine that is busy with other tests.
-SLACK_S = 2.5
+SLACK_S = 4.0
 
 T = TypeVar("T")
 
