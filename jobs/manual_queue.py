@@ -35,10 +35,17 @@ def add_commands(commands: Any) -> None:
         ("dismiss", manual_queue.dismiss, "is dismissed and never runs again", "settle parked work without running it"),
     ):
         command = commands.add_parser(name, help=what)
-        command.add_argument("job", metavar="JOB", type=UUID, help="the id that manual-queue shows")
+        command.add_argument("job", metavar="JOB", type=_job_id, help="the id that manual-queue shows")
         command.add_argument("--by", metavar="NAME", required=True, help="who decides this")
         command.add_argument("--reason", metavar="TEXT", required=True, help="why")
         command.set_defaults(run=_runner(action, done))
+
+
+def _job_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not the id of a job") from None
 
 
 def _runner(action: Action, done: str) -> Callable[[argparse.Namespace], int]:
