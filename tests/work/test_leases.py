@@ -171,10 +171,12 @@ class TestGuard:
         late = utc_now() + HOUR
         claiming = asyncio.create_task(work.claim(owner="b", limit=1, lease=LEASE, now=late))
         claiming.add_done_callback(lambda _: order.append("claimed"))
-        if dialect() == "postgres":
-            assert await claiming == [], "others pass by without waiting"
-            assert await work.renew(jobs=[job], lease=LEASE, now=utc_now()) == {job.id}
-        may_end.set()
+        try:
+            if dialect() == "postgres":
+                assert await claiming == [], "others pass by without waiting"
+                assert await work.renew(jobs=[job], lease=LEASE, now=utc_now()) == {job.id}
+        finally:
+            may_end.set()
         await asyncio.gather(writing, claiming)
         assert order == (["claimed", "ended"] if dialect() == "postgres" else ["ended", "claimed"])
         if dialect() == "postgres":
