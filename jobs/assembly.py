@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
 from jobs.handlers import Handlers
+from jobs.recurring import Recurring
 from jobs.relay import Publisher, Relay
 from jobs.wakes import RedisPublisher, forwarding_wakes, listen_for_wakes
 from jobs.worker import Worker
@@ -31,7 +32,8 @@ async def relaying(publisher: Publisher, settings: Settings) -> AsyncIterator[No
 async def working(settings: Settings, third_parties: ThirdParties, sealer: Sealer) -> AsyncIterator[Worker]:
     """Run due work for as long as the context lasts; commits of other processes are heard of through Redis."""
     handlers = Handlers(settings=settings, third_parties=third_parties, policy=Policy.of(settings), sealer=sealer)
-    worker = Worker(handlers.by_kind(), settings)
+    recurring = Recurring(settings).by_kind()
+    worker = Worker({**handlers.by_kind(), **recurring}, settings, recurring=recurring)
     worker.start()
     listening = [spawn(listen_for_wakes(settings.redis_url, worker.poke), name="wakes")] if settings.redis_url else []
     try:

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import re
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
-
-from tortoise.exceptions import BaseORMException
 
 from domain.offers import operations as offers
 from domain.offers import queries as offer_queries
 from domain.pricing import queries as pricing
 from domain.stations import operations as stations
 from domain.stations import queries as known_stations
+from jobs.commands import on_database
 from jobs.import_prices import import_prices, import_regions
 from jobs.import_reader import Malformed, RecordReader, Unreadable
 from jobs.import_report import Report, printable
 from jobs.import_stations import import_stations, station_of
 from kernel.clock import utc_now
-from kernel.settings import get_settings
-from models.database import UNREACHABLE, connected, migrate
 
-NO_TABLE = re.compile(r"no such table|relation .* does not exist")
 DEMO_DATA = Path(__file__).parent / "demo_data"
 DEMO_OFFER_LIFETIME = timedelta(days=365)
 
@@ -44,15 +37,15 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     """
     command = subparsers.add_parser("import-stations", help="load filling stations from a GeoJSON file (RFC 7946)")
     command.add_argument("file", type=Path, help="a FeatureCollection of Points")
-    command.set_defaults(run=lambda arguments: _run(lambda: load_stations(arguments.file)))
+    command.set_defaults(run=lambda arguments: on_database(lambda: load_stations(arguments.file)))
 
     command = subparsers.add_parser("import-prices", help="load official prices by zone from a price notice's JSON")
     command.add_argument("file", type=Path, help="the price notice")
     command.add_argument("--regions", type=Path, metavar="FILE", help="which region lies in which zone")
-    command.set_defaults(run=lambda arguments: _run(lambda: load_prices(arguments.file, arguments.regions)))
+    command.set_defaults(run=lambda arguments: on_database(lambda: load_prices(arguments.file, arguments.regions)))
 
     command = subparsers.add_parser("remove-demo-stations", help="delete the invented stations of the first start")
-    command.set_defaults(run=lambda _arguments: _run(remove_demo_stations))
+    command.set_defaults(run=lambda _arguments: on_database(remove_demo_stations))
 
 
 async def load_stations(path: Path, *, clock: Clock = utc_now) -> int:
@@ -133,20 +126,3 @@ async def _load(path: Path, work: Callable[[Report], Awaitable[None]]) -> int:
         print(failure, file=sys.stderr)
         return UNFINISHED
     return REFUSED if report.refused else LOADED
-
-
-def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
-    async def opened() -> int:
-        url = get_settings().database
-        # The embedded database is nobody else's to prepare; another one is migrated when its deployment says so.
-        if url.startswith("sqlite"):
-            await migrate(url)
-        async with connected(url):
-            return await work()
-
-    try:
-        return asyncio.run(opened())
-    except (BaseORMException, *UNREACHABLE) as error:
-        hint = " (make its tables with python -m models.database)" if NO_TABLE.search(str(error)) else ""
-        print(f"the database cannot be used: {printable(str(error))}{hint}", file=sys.stderr)
-        return UNFINISHED

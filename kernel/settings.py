@@ -110,11 +110,16 @@ class Settings(BaseSettings):
     request_body_size_max_bytes: Annotated[int, Field(ge=1_024)] = 256 * 1024
     relay_batch_size_max: Annotated[int, Field(ge=1)] = 500
     relay_poll_interval_ms: Annotated[int, Field(ge=1)] = 250
-    worker_poll_interval_ms: Annotated[int, Field(ge=1)] = 500
+    worker_poll_interval_ms: Annotated[int, Field(ge=1)] = 250
     worker_jobs_concurrent_max: Annotated[int, Field(ge=1)] = 16
-    job_lease_s: Annotated[float, Field(gt=0)] = 6.0
+    worker_stop_patience_s: Annotated[float, Field(gt=0)] = 5.0
+    job_lease_s: Annotated[float, Field(gt=0)] = 3.0
     job_timeout_s: Annotated[float, Field(gt=0)] = 60.0
     job_attempts_max: Annotated[int, Field(ge=1)] = 12
+    # The first deaths of a worker may be a neighbour's doing, so no work is parked for them alone.
+    job_crashes_max: Annotated[int, Field(ge=3)] = 5
+    # Third parties repeat a callback for a day, so its job is kept for longer than that.
+    job_history_days: Annotated[int, Field(ge=2)] = 90
 
     @property
     def development(self) -> bool:

@@ -122,6 +122,13 @@ class StaffRole(StrEnum):
     FINANCE = "FINANCE"
 
 
+class InterventionAction(StrEnum):
+    """What a person does with work that no retry could settle."""
+
+    RETRY = "RETRY"
+    DISMISS = "DISMISS"
+
+
 class CardBrand(StrEnum):
     SINOPEC = "SINOPEC"  # 中石化
     PETROCHINA = "PETROCHINA"  # 中石油

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -45,6 +45,7 @@ log = get_logger(__name__)
 
 _running: set[asyncio.Task[Any]] = set()
 _callbacks: ContextVar[dict[Callable[[], None], None] | None] = ContextVar("after_commit", default=None)
+_guard: ContextVar[Callable[[], Awaitable[None]] | None] = ContextVar("guard", default=None)
 
 
 class UnsupportedDatabase(ValueError):
@@ -146,6 +147,19 @@ def after_commit(callback: Callable[[], None]) -> None:
     callbacks[callback] = None
 
 
+@contextmanager
+def guarded(guard: Callable[[], Awaitable[None]]) -> Iterator[None]:
+    """Let every transaction that begins in this context call the guard first; what it raises rolls back and comes out.
+
+    So a worker that has lost its lease cannot write, whatever its handler still tries.
+    """
+    token = _guard.set(guard)
+    try:
+        yield
+    finally:
+        _guard.reset(token)
+
+
 def transactional(work: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
     """Run each call as one transaction, in a task of its own that a cancelled caller cannot interrupt.
 
@@ -163,7 +177,10 @@ def transactional(work: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any,
             callbacks: dict[Callable[[], None], None] = {}
             _callbacks.set(callbacks)
             inside_transaction.set(True)
+            guard = _guard.get()
             async with tortoise_transaction():
+                if guard is not None:
+                    await guard()
                 result = await work(*args, **kwargs)
             inside_transaction.set(False)
             _callbacks.set(None)

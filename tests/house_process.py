@@ -42,6 +42,11 @@ class Process:
             )
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def ended(self) -> bool:
         return self._process is None or self._process.poll() is not None
 
@@ -50,6 +55,10 @@ class Process:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+
+    def send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def stop(self) -> int:
         """Ask it to end and return its exit code."""

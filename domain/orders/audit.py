@@ -36,8 +36,11 @@ WITH booked AS (
 )
 SELECT subject, state, price_fen, transit_fen, payable_fen, held_fen, paid_fen, refunded_fen FROM money WHERE
 """
-# A job that is neither done nor lost: it waits, it runs, or it is parked for a person.
-WORK_LEFT = "EXISTS (SELECT 1 FROM job WHERE kind = '{kind}' AND key = CAST({key} AS VARCHAR(96)) AND done_at IS NULL)"
+# A job that is neither done nor lost: it waits, it runs, it is parked, or a person has said that it need not run.
+WORK_LEFT = (
+    "EXISTS (SELECT 1 FROM job j WHERE j.kind = '{kind}' AND j.key = CAST({key} AS VARCHAR(96)) AND (j.done_at IS NULL "
+    "OR EXISTS (SELECT 1 FROM job_intervention i WHERE i.job_id = j.id AND i.action = 'DISMISS')))"
+)
 PROOFS = {
     "what is in transit belongs to an order that is recharging": MONEY
     + "transit_fen <> (CASE WHEN state = 'RECHARGING' THEN -price_fen ELSE 0 END)",

@@ -19,9 +19,10 @@ from domain.pricing import queries as pricing
 from domain.stations import queries as stations
 from domain.stations.geo import Location
 from domain.stations.index import StationIndex
-from jobs import import_prices, imports
+from jobs import commands, import_prices, imports
 from jobs.import_report import printable
 from jobs.imports import load_demo_data, load_prices, load_stations, remove_demo_stations
+from kernel.settings import Settings
 from kernel.states import Product, StationBrand
 from models.events import Event
 from models.pricing import Price
@@ -141,21 +142,18 @@ class TestCommandLine:
     def test_a_database_that_cannot_be_used_is_no_traceback(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], free_port: int
     ) -> None:
-        monkeypatch.setattr(
-            imports,
-            "get_settings",
-            lambda: argparse.Namespace(database=f"postgres://nobody@127.0.0.1:{free_port}/none"),
-        )
+        address = f"postgres://nobody@127.0.0.1:{free_port}/none"
+        monkeypatch.setattr(commands, "get_settings", lambda: Settings(database_url=address))
         path = write(tmp_path, collection(feature()))
-        assert imports._run(lambda: load_stations(path)) == 2
+        assert commands.on_database(lambda: load_stations(path)) == 2
         assert capsys.readouterr().err.startswith("the database cannot be used: ")
 
     def test_a_database_without_tables_says_how_to_make_them(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], postgres_server: str
     ) -> None:
-        monkeypatch.setattr(imports, "get_settings", lambda: argparse.Namespace(database=postgres_server))
+        monkeypatch.setattr(commands, "get_settings", lambda: Settings(database_url=postgres_server))
         path = write(tmp_path, collection(feature()))
-        assert imports._run(lambda: load_stations(path)) == 2
+        assert commands.on_database(lambda: load_stations(path)) == 2
         assert "python -m models.database" in capsys.readouterr().err
 
     def test_a_bar_is_drawn_on_a_terminal_and_nowhere_else(self, tmp_path: Path, sqlite_url: str) -> None:

@@ -8,32 +8,24 @@ from datetime import datetime, timedelta
 import pytest
 
 from domain.work import operations as work
-from domain.work.operations import Kind
+from domain.work.operations import Kind, LeaseLost
 from domain.work.rules import backoff_s
 from jobs.worker import NeedsPerson, Worker
 from kernel.clock import utc_now
 from kernel.settings import Settings
-from models.database import transactional
 from models.jobs import Job
-
-LEASE = timedelta(seconds=30)
-
-
-@transactional
-async def _schedule(key: str, *, due_in: timedelta = timedelta(0)) -> None:
-    now = utc_now()
-    await work.schedule(kind=Kind.REFUND, key=key, payload={"a": "b"}, due_at=now + due_in, now=now)
+from tests.work.support import LEASE, schedule
 
 
 @pytest.mark.usefixtures("database")
 class TestClaim:
     async def test_the_same_work_is_written_once(self) -> None:
-        await asyncio.gather(*(_schedule("k") for _ in range(5)))
+        await asyncio.gather(*(schedule("k") for _ in range(5)))
         assert await Job.all().count() == 1
 
     async def test_no_two_workers_get_the_same_work(self) -> None:
         for number in range(20):
-            await _schedule(f"k{number}")
+            await schedule(f"k{number}")
         now = utc_now()
         claims = await asyncio.gather(
             *(work.claim(owner=f"w{number}", limit=5, lease=LEASE, now=now) for number in range(8))
@@ -44,19 +36,30 @@ class TestClaim:
         assert len(keys) + len(rest) == 20
 
     async def test_work_of_a_dead_worker_is_taken_over_and_its_late_word_is_ignored(self) -> None:
-        await _schedule("k")
+        await schedule("k")
         now = utc_now()
         (dead,) = await work.claim(owner="dead", limit=5, lease=LEASE, now=now)
         assert await work.claim(owner="heir", limit=5, lease=LEASE, now=now + LEASE / 2) == []
         (taken,) = await work.claim(owner="heir", limit=5, lease=LEASE, now=now + LEASE * 2)
         assert taken.id == dead.id
-        await work.finish(dead, now=now)
-        assert (await Job.get(id=dead.id)).done_at is None
+        before = await Job.all().values()
+        for late in (
+            work.finish(dead, now=now),
+            work.again(dead, due_at=now),
+            work.fail(dead, error="late", attempts_max=1, now=now),
+            work.park(dead, reason="late", now=now),
+            work.release(dead, claims=0),
+            work.begin_alone(dead),
+        ):
+            with pytest.raises(LeaseLost):
+                await late
+        assert await work.renew(jobs=[dead], lease=LEASE, now=now) == set()
+        assert await Job.all().values() == before
         await work.finish(taken, now=now)
         assert (await Job.get(id=dead.id)).done_at is not None
 
     async def test_work_waits_for_its_due_time(self) -> None:
-        await _schedule("later", due_in=timedelta(minutes=1))
+        await schedule("later", due_in=timedelta(minutes=1))
         assert await work.claim(owner="w", limit=5, lease=LEASE, now=utc_now()) == []
         assert len(await work.claim(owner="w", limit=5, lease=LEASE, now=utc_now() + timedelta(minutes=2))) == 1
 
@@ -64,15 +67,15 @@ class TestClaim:
 @pytest.mark.usefixtures("database")
 class TestWorker:
     async def _run(self, handler: object, settings: Settings | None = None) -> Job:
-        await _schedule("k")
-        worker = Worker({Kind.REFUND: handler}, settings or Settings())  # type: ignore[dict-item]
+        await schedule("k")
+        worker = Worker({Kind.QUERY_PAYMENT: handler}, settings or Settings())  # type: ignore[dict-item]
         await worker.run_due()
         await worker.settle()
         return await Job.get(key="k")
 
     async def test_done_work_is_finished(self) -> None:
         async def done(job: Job, now: datetime) -> None:
-            assert job.payload == {"a": "b"}
+            assert job.payload["out_trade_no"] == job.key
 
         assert (await self._run(done)).done_at is not None
 
@@ -103,8 +106,8 @@ class TestWorker:
                 raise ConnectionError
             return now - timedelta(seconds=1)
 
-        await _schedule("k")
-        worker = Worker({Kind.REFUND: wait_then_fail_once}, Settings(job_attempts_max=2))
+        await schedule("k")
+        worker = Worker({Kind.QUERY_PAYMENT: wait_then_fail_once}, Settings(job_attempts_max=2))
         for _ in range(4):
             await worker.run_due()
             await worker.settle()
@@ -116,11 +119,11 @@ class TestWorker:
         assert (await Job.get(key="k")).failures == 0
 
     async def test_work_put_back_just_now_is_not_leased_again(self) -> None:
-        await _schedule("k")
+        await schedule("k")
         now = utc_now()
         (job,) = await work.claim(owner="w", limit=5, lease=LEASE, now=now)
         await work.again(job, due_at=now)
-        await work.renew(jobs=[job], lease=LEASE, now=now)
+        assert await work.renew(jobs=[job], lease=LEASE, now=now) == set()
         assert len(await work.claim(owner="other", limit=5, lease=LEASE, now=now)) == 1
 
     async def test_what_only_a_person_can_settle_is_parked_at_once(self) -> None:
@@ -143,10 +146,10 @@ class TestWorker:
         async def see(job: Job, now: datetime) -> None:
             seen.set()
 
-        worker = Worker({Kind.REFUND: see}, Settings(worker_poll_interval_ms=60_000))
+        worker = Worker({Kind.QUERY_PAYMENT: see}, Settings(worker_poll_interval_ms=60_000))
         worker.start()
         await asyncio.sleep(0.05)
-        await _schedule("k")
+        await schedule("k")
         async with asyncio.timeout(2):
             await seen.wait()
         await worker.stop()
@@ -160,9 +163,9 @@ class TestWorker:
             claimed_by_another.extend(await work.claim(owner="other", limit=5, lease=LEASE, now=utc_now()))
             done.set()
 
-        worker = Worker({Kind.REFUND: slow}, Settings(job_lease_s=0.2))
+        worker = Worker({Kind.QUERY_PAYMENT: slow}, Settings(job_lease_s=0.2))
         worker.start()
-        await _schedule("k")
+        await schedule("k")
         async with asyncio.timeout(5):
             await done.wait()
         await worker.stop()

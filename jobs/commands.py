@@ -1,0 +1,42 @@
+"""What the commands share: an open database, and one clear line where it cannot be used."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from tortoise.exceptions import BaseORMException
+
+from jobs.import_report import printable
+from jobs.wakes import forwarding_wakes
+from kernel.settings import get_settings
+from models.database import UNREACHABLE, connected, migrate
+
+NO_TABLE = re.compile(r"no such table|relation .* does not exist")
+
+UNUSABLE = 2
+
+
+def on_database(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Run a command on the database of the settings and return its exit code, or 2 where that cannot be used.
+
+    The workers and relays of other processes learn at once of what the command has committed.
+    """
+
+    async def opened() -> int:
+        settings = get_settings()
+        # The embedded database is nobody else's to prepare; another one is migrated when its deployment says so.
+        if settings.database.startswith("sqlite"):
+            await migrate(settings.database)
+        async with connected(settings.database), forwarding_wakes(settings.redis_url):
+            return await work()
+
+    try:
+        return asyncio.run(opened())
+    except (BaseORMException, *UNREACHABLE) as error:
+        hint = " (make its tables with python -m models.database)" if NO_TABLE.search(str(error)) else ""
+        print(f"the database cannot be used: {printable(str(error))}{hint}", file=sys.stderr)
+        return UNUSABLE
