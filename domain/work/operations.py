@@ -47,6 +47,9 @@ PAYLOADS: Mapping[str, Mapping[str, Reader]] = {
     Kind.SUBMIT_RECHARGE: {"order_id": UUID},
     Kind.QUERY_RECHARGE: {"attempt_id": UUID},
     Kind.REFUND: {"refund_id": UUID},
+    Kind.EXPIRE_REVIEW: {"order_id": UUID},
+    Kind.CAPTURE_WALLET: {"out_trade_no": some_text},
+    Kind.QUERY_TOP_UP: {"out_trade_no": some_text},
     Kind.ANNOUNCE_PRICES: {"effective_from": datetime.fromisoformat},
     Kind.PURGE_DONE_JOBS: {},
 }
