@@ -48,10 +48,10 @@ class Report:
             yield f"  … and {self.refused - len(self.refusals)} more that were refused"
 
 
-def printable(text: str) -> str:
-    """Return one line of bounded length: what a file holds must not steer the terminal."""
+def printable(text: str, *, length_max: int = REASON_LENGTH_MAX) -> str:
+    """Return one line of bounded length: what a file or a person wrote must not steer the terminal."""
     line = "".join(character if character.isprintable() else "\ufffd" for character in text)
-    return line if len(line) <= REASON_LENGTH_MAX else line[:REASON_LENGTH_MAX] + "…"
+    return line if len(line) <= length_max else line[:length_max] + "…"
 
 
 @contextmanager

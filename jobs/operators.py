@@ -3,34 +3,45 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
+import re
 import sys
 from collections.abc import Callable, Coroutine
-from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from domain.identity import staff
 from domain.identity.tokens import authority
-from domain.ledger.error_entries import errors_of
+from domain.ledger.error_entries import DETAIL_LENGTH_MAX, errors_of
 from domain.offers import operations as offers
 from domain.orders import queries as orders
+from domain.orders.policy import Policy
+from domain.orders.transitions import REASON_LENGTH_MAX
+from domain.risk import rules as risk
+from jobs.commands import on_database
+from jobs.import_report import printable
 from kernel.clock import utc_now
 from kernel.errors import YoukaError
 from kernel.keys import KeyMissing
 from kernel.money import Money
 from kernel.settings import get_settings
 from kernel.states import CardBrand, StaffRole
-from models.database import connected
 
 DONE, REFUSED = 0, 2
+
+NAME_LENGTH_MAX = 64
+CODE_LENGTH_MAX = 32
+TITLE_LENGTH_MAX = 64
+PLAIN_YUAN = re.compile(r"\d{1,12}(\.\d{1,2})?", re.ASCII)
+PLAIN_COUNT = re.compile(r"\d{1,10}", re.ASCII)
+COUNT_MAX = 2**31 - 1
 
 
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the commands; each sets `run`, which returns 0, or 2 where it refuses and says why."""
     command = subparsers.add_parser("add-staff", help="let somebody who works here decide about orders")
-    command.add_argument("name")
+    command.add_argument("name", type=_text(NAME_LENGTH_MAX))
     command.add_argument("--role", action="append", required=True, type=StaffRole, choices=list(StaffRole))
     command.add_argument("--customer", type=UUID, metavar="USER", help="the account that they recharge with")
     command.set_defaults(run=lambda given: _run(lambda: add_staff(given.name, frozenset(given.role), given.customer)))
@@ -44,8 +55,8 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     command.set_defaults(run=lambda given: _run(lambda: staff_token(given.name)))
 
     command = subparsers.add_parser("add-offer", help="offer a recharge at a price of its own")
-    command.add_argument("code", help="a name that no other offer has")
-    command.add_argument("--title", required=True, help="for people")
+    command.add_argument("code", type=_text(CODE_LENGTH_MAX), help="a name that no other offer has")
+    command.add_argument("--title", required=True, type=_text(TITLE_LENGTH_MAX), help="for people")
     command.add_argument("--amount", required=True, type=_yuan, metavar="YUAN", help="what arrives on the card")
     command.add_argument("--price", required=True, type=_yuan, metavar="YUAN", help="what is paid for it")
     command.add_argument("--stock", required=True, type=_count, help="how many there are")
@@ -84,6 +95,9 @@ async def staff_token(name: str) -> int:
 
 
 async def add_offer(given: argparse.Namespace) -> int:
+    risk.check_amount(given.amount, Policy.of(get_settings()).limits)
+    if given.price > given.amount:
+        return _refuse("the price is more than what arrives")
     if given.ends <= given.starts:
         return _refuse("the offer ends before it starts")
     offer = await offers.create(
@@ -109,12 +123,12 @@ async def tell_story(order_id: UUID) -> int:
     for step in steps:
         way = f"{step.from_state or '-'} -> {step.to_state}"
         when = step.occurred_at.isoformat(timespec="milliseconds")
-        print(
-            f"{when}  row {step.rule:>2}  {step.trigger:<20} {way:<30} {step.actor}  {step.reason}  {step.request_id}"
-        )
+        why = printable(step.reason, length_max=REASON_LENGTH_MAX)
+        print(f"{when}  row {step.rule:>2}  {step.trigger:<20} {way:<30} {step.actor}  {why}  {step.request_id}")
     for entry in await errors_of(order_id):
         when = entry.occurred_at.isoformat(timespec="milliseconds")
-        print(f"{when}  error   {entry.kind:<20} {Money(entry.amount_fen).text}  {entry.detail}")
+        why = printable(entry.detail, length_max=DETAIL_LENGTH_MAX)
+        print(f"{when}  error   {entry.kind:<20} {Money(entry.amount_fen).text}  {why}")
     return DONE
 
 
@@ -123,38 +137,43 @@ def _refuse(reason: str) -> int:
     return REFUSED
 
 
+def _text(length_max: int) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if not text.strip() or len(text) > length_max or not text.isprintable():
+            raise argparse.ArgumentTypeError(f"{text!r} is not a text of 1 to {length_max} characters")
+        return text
+
+    return read
+
+
 def _yuan(text: str) -> Money:
-    try:
-        amount = Money.from_yuan(Decimal(text))
-    except (InvalidOperation, ValueError):
-        raise argparse.ArgumentTypeError(f"{text!r} is not an amount of yuan, such as 500.00") from None
+    if not PLAIN_YUAN.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an amount of yuan, such as 500.00")
+    amount = Money.from_yuan(Decimal(text))
     if amount.fen <= 0:
         raise argparse.ArgumentTypeError("the amount must be more than zero")
     return amount
 
 
 def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 2**31:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    if not PLAIN_COUNT.fullmatch(text) or not 0 < int(text) <= COUNT_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {COUNT_MAX}")
     return int(text)
 
 
 def _moment(text: str) -> datetime:
+    problem = argparse.ArgumentTypeError(f"{text!r} is not a time with an offset, such as 2026-05-01T00:00:00+08:00")
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time with an offset, such as 2026-05-01T00:00:00+08:00")
-    return moment
+        if moment.tzinfo is None:
+            raise problem
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise problem from None
 
 
 def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
-    async def opened() -> int:
-        async with connected(get_settings().database):
-            return await work()
-
     try:
-        return asyncio.run(opened())
+        return on_database(work)
     except (YoukaError, KeyMissing) as error:
         return _refuse(error.message("en") if isinstance(error, YoukaError) else str(error))

@@ -8,6 +8,7 @@ from strawberry.schema.config import StrawberryConfig
 from resolvers import cards, cases, nodes, offers, orders, prices, stations, viewer, wallet
 from schema.extensions.documents import Schema
 from schema.types.cases import CaseConnection, OrderReviewConnection
+from schema.types.errors import PriceChangedError
 from schema.types.notices import ArrivalEvent, OrderEvent, PriceChangeEvent
 from schema.types.offers import OfferConnection
 from schema.types.orders import Order
@@ -123,5 +124,7 @@ def build() -> strawberry.Schema:
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
+        # No field is of this type; a draft's error, which is any `UserError`, may be one.
+        types=[PriceChangedError],
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=False),
     )

@@ -10,7 +10,7 @@ from domain.identity.viewer import Viewer
 from kernel.errors import YoukaError
 from kernel.ids import new_id
 from kernel.states import StaffRole
-from models.identity import StaffMember
+from models.identity import StaffMember, User
 
 STAFF_CLIENT_ID = "staff"
 STAFF_SCOPE = "staff"
@@ -26,6 +26,13 @@ class StaffOnly(YoukaError):
 class StaffNameTaken(YoukaError):
     code = "STAFF_NAME_TAKEN"
     messages = {"zh-CN": "该员工已存在", "en": "There is a member of staff of this name already"}
+
+
+class CustomerNotFound(YoukaError):
+    """An account that is not there would let somebody decide about orders of their own."""
+
+    code = "CUSTOMER_NOT_FOUND"
+    messages = {"zh-CN": "没有该用户", "en": "There is no such account"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +63,11 @@ async def require(*, viewer: Viewer, roles: frozenset[StaffRole] = frozenset(Sta
 
 
 async def add(*, name: str, roles: frozenset[StaffRole], customer_id: UUID | None, now: datetime) -> StaffMember:
-    """Raises StaffNameTaken."""
+    """Raises StaffNameTaken or CustomerNotFound."""
     if await StaffMember.exists(name=name):
         raise StaffNameTaken
+    if customer_id and not await User.exists(id=customer_id):
+        raise CustomerNotFound
     return await StaffMember.create(
         id=new_id(), name=name, roles=sorted(roles), customer_id=customer_id, created_at=now
     )

@@ -16,8 +16,10 @@ from graphql import (
 
 from schema.root import build
 from schema.sdl import PATH, main
+from schema.types.errors import UserError
 
 SCHEMA = build_schema(build().as_str())
+ERRORS = {kind.name for kind in SCHEMA.get_possible_types(SCHEMA.type_map["UserError"])}  # type: ignore[arg-type]
 OWN_TYPES = [
     kind for kind in SCHEMA.type_map.values() if not is_introspection_type(kind) and not is_specified_scalar_type(kind)
 ]
@@ -60,8 +62,12 @@ def test_mutations_that_move_money_require_an_idempotency_key() -> None:
 
 def test_every_mutation_answers_with_a_union_of_a_success_and_typed_errors() -> None:
     assert SCHEMA.mutation_type is not None
-    errors = {kind.name for kind in SCHEMA.get_possible_types(SCHEMA.type_map["UserError"])}  # type: ignore[arg-type]
     for field in SCHEMA.mutation_type.fields.values():
         members = {kind.name for kind in field.type.of_type.types}
-        assert len(members - errors) == 1
-        assert members & errors
+        assert len(members - ERRORS) == 1
+        assert members & ERRORS
+
+
+def test_every_typed_error_is_in_the_schema() -> None:
+    """Also one that no union names: where only the interface is asked for, a type that is missing is an error."""
+    assert {kind.__name__ for kind in UserError.__subclasses__()} == ERRORS
