@@ -25,11 +25,10 @@ from models.database import transactional
 from models.orders import RechargeAttempt, RechargeOrder
 from models.reviews import ManualCase
 
-# A recharge that is taken back before we have heard that it succeeded never was one.
 SETTLED = {
     IssuerOrderState.SUCCEEDED: RechargeState.SUCCEEDED,
     IssuerOrderState.REFUSED: RechargeState.REFUSED,
-    IssuerOrderState.REVERSED: RechargeState.REFUSED,
+    IssuerOrderState.REVERSED: RechargeState.REVERSED,
 }
 CASE_REASON_LENGTH_MAX = 256
 
@@ -139,6 +138,8 @@ async def settle_recharge(*, facts: RechargeFacts, actor: str, now: datetime) ->
 
     Success is row 11 with L2 and the arrival notice, a refusal row 12 with L3 and a refund. A success that follows a
     refusal never reopens the order (row 14); a refusal that follows a success moves nothing until two people say so.
+    A recharge that was taken back before we heard that it had succeeded is a refused one, and since nothing follows a
+    reversal, a success that is told later is an old word and changes nothing.
     Raises UnknownRecharge or RechargeContradiction.
     """
     attempt = await RechargeAttempt.get_or_none(id=facts.attempt_id)
@@ -157,13 +158,15 @@ async def settle_recharge(*, facts: RechargeFacts, actor: str, now: datetime) ->
         await settle(order, attempt, facts, actor, now)
     elif attempt.state is RechargeState.REFUSED and outcome is RechargeState.SUCCEEDED:
         await _recharged_after_failure(order, attempt, facts, actor, now)
-    elif order.state is OrderState.SUCCEEDED and outcome is RechargeState.REFUSED:
+    elif attempt.state is RechargeState.REFUSED and outcome is RechargeState.REVERSED:
+        await _note_outcome(attempt, facts, now)
+    elif order.state is OrderState.SUCCEEDED and outcome is not RechargeState.SUCCEEDED:
         await _open_case(order, attempt, CaseKind.REVERSAL, order.price_fen, facts.reason, now)
 
 
-async def _note_outcome(attempt: RechargeAttempt, state: RechargeState, facts: RechargeFacts, now: datetime) -> None:
+async def _note_outcome(attempt: RechargeAttempt, facts: RechargeFacts, now: datetime) -> None:
     await RechargeAttempt.filter(id=attempt.id).update(
-        state=state,
+        state=SETTLED[facts.state],
         issuer_order_id=facts.issuer_order_id or attempt.issuer_order_id,
         cost_fen=facts.cost_fen,
         settled_at=now,
@@ -180,7 +183,7 @@ async def _arrived(
     order: RechargeOrder, attempt: RechargeAttempt, facts: RechargeFacts, actor: str, now: datetime
 ) -> None:
     cost_fen = _cost_of(attempt, facts)
-    await _note_outcome(attempt, RechargeState.SUCCEEDED, facts, now)
+    await _note_outcome(attempt, facts, now)
     await offers.use(order_id=order.id, now=now)
     await advance(order, Trigger.CONFIRM_RECHARGE, actor=actor, now=now, reason=facts.issuer_order_id or "")
     await post(
@@ -199,7 +202,7 @@ async def _refused(
 ) -> None:
     paid = await taken_attempt_of(order.id)
     assert paid is not None
-    await _note_outcome(attempt, RechargeState.REFUSED, facts, now)
+    await _note_outcome(attempt, facts, now)
     await offers.release(order_id=order.id, now=now)
     await advance(order, Trigger.REFUSE_RECHARGE, actor=actor, now=now, reason=facts.reason)
     await note_order_error(
@@ -217,7 +220,7 @@ async def _recharged_after_failure(
     order: RechargeOrder, attempt: RechargeAttempt, facts: RechargeFacts, actor: str, now: datetime
 ) -> None:
     cost_fen = _cost_of(attempt, facts)
-    await _note_outcome(attempt, RechargeState.SUCCEEDED, facts, now)
+    await _note_outcome(attempt, facts, now)
     await note_order_error(
         order,
         ErrorKind.RECHARGED_AFTER_FAILURE,

@@ -157,6 +157,21 @@ class TestReversal:
         done = await house.work_until_refund(order.id, RefundState.SUCCESS)
         assert (done.state, done.failure_kind) == (OrderState.FAILED, FailureKind.ISSUER_REFUSED)
 
+    @pytest.mark.parametrize("first", [IssuerOrderState.REVERSED, IssuerOrderState.REFUSED])
+    async def test_a_success_that_is_told_after_its_reversal_claws_nothing_back(
+        self, house: House, first: IssuerOrderState
+    ) -> None:
+        house.sandbox.faults(issuer="stuck")
+        order = await house.paid_order()
+        await house.work_until(order.id, lambda waiting: waiting.version >= 4)
+        for state in (first, IssuerOrderState.REVERSED, IssuerOrderState.SUCCEEDED, IssuerOrderState.REFUSED):
+            await tell(await facts_of(house, order, state))
+        await house.work_until_refund(order.id, RefundState.SUCCESS)
+        assert await steps(order.id) == [1, 2, 4, 10, 12, 16, 16]
+        assert await ManualCase.all().count() == 0
+        assert await balance(postings.issuer_prepaid(ISSUER)) == Money(0)
+        assert await balance(postings.suspense(ISSUER)) == Money(0)
+
 
 class TestClawBack:
     async def test_a_success_after_the_refund_reopens_nothing_and_opens_a_case(self, house: House) -> None:
