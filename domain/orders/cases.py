@@ -61,17 +61,18 @@ class OrderNotReversible(YoukaError):
 async def open_reversal(*, staff: Staff, order_id: UUID | None, reason: str, now: datetime) -> ManualCase:
     """Propose that a recharge is reversed, in the case that the issuer's word has opened or in a new one.
 
-    Raises OrderNotFound, OrderNotReversible, CaseClosed, SecondPersonNeeded or ReasonMissing.
+    Raises OrderNotFound, OrderNotReversible, SecondPersonNeeded or ReasonMissing.
     """
     order = await _locked(order_id)
     if order.state is not OrderState.SUCCEEDED:
         raise OrderNotReversible
-    case = await ManualCase.get_or_none(order_id=order.id, kind=CaseKind.REVERSAL)
+    unresolved = ManualCase.filter(order_id=order.id, kind=CaseKind.REVERSAL, state__not=CaseState.RESOLVED)
+    case = await unresolved.first()
     if case is None:
-        attempt = await _succeeded_attempt(order)
+        case_id = new_id()
         case = await ManualCase.create(
-            id=new_id(),
-            key=f"{CaseKind.REVERSAL}:{attempt.id}",
+            id=case_id,
+            key=f"{CaseKind.REVERSAL}:{case_id}",
             kind=CaseKind.REVERSAL,
             order_id=order.id,
             user_id=order.user_id,

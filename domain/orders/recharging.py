@@ -19,7 +19,7 @@ from domain.payments.queries import taken_attempt_of
 from domain.work.operations import Kind, schedule
 from kernel.ids import new_id
 from kernel.sealing import Sealer
-from kernel.states import CaseKind, CaseState, ErrorKind, OrderState, RechargeState
+from kernel.states import CaseKind, CaseOutcome, CaseState, ErrorKind, OrderState, RechargeState
 from models.cards import FuelCard
 from models.database import transactional
 from models.orders import RechargeAttempt, RechargeOrder
@@ -161,7 +161,7 @@ async def settle_recharge(*, facts: RechargeFacts, actor: str, now: datetime) ->
     elif attempt.state is RechargeState.REFUSED and outcome is RechargeState.REVERSED:
         await _note_outcome(attempt, facts, now)
     elif order.state is OrderState.SUCCEEDED and outcome is not RechargeState.SUCCEEDED:
-        await _open_case(order, attempt, CaseKind.REVERSAL, order.price_fen, facts.reason, now)
+        await _open_case(order, CaseKind.REVERSAL, order.price_fen, facts, facts.reason, now)
 
 
 async def _note_outcome(attempt: RechargeAttempt, facts: RechargeFacts, now: datetime) -> None:
@@ -237,16 +237,22 @@ async def _recharged_after_failure(
             ),
             now=now,
         )
-    await _open_case(order, attempt, CaseKind.CLAW_BACK, cost_fen, "recharged after it was refused", now)
+    await _open_case(order, CaseKind.CLAW_BACK, cost_fen, facts, "recharged after it was refused", now)
 
 
 async def _open_case(
-    order: RechargeOrder, attempt: RechargeAttempt, kind: CaseKind, amount_fen: int, reason: str, now: datetime
+    order: RechargeOrder, kind: CaseKind, amount_fen: int, facts: RechargeFacts, reason: str, now: datetime
 ) -> None:
-    """Leave it to two people. The issuer may say it again; the case is opened once."""
+    """Leave it to two people. An order has one open case of a kind, and each word of the issuer opens one at most.
+
+    A reversal after a refusal is another word: people may have found the refusal wrong, or be about to.
+    """
+    if facts.state is IssuerOrderState.REVERSED:
+        unaware = ManualCase.filter(order_id=order.id, kind=kind, state=CaseState.PROPOSED, outcome=CaseOutcome.DISMISS)
+        await unaware.update(state=CaseState.OPEN, outcome=None, proposed_by=None, proposed_at=None)
     case = ManualCase(
         id=new_id(),
-        key=f"{kind}:{attempt.id}",
+        key=f"{kind}:{facts.attempt_id}:{facts.state}",
         kind=kind,
         order_id=order.id,
         user_id=order.user_id,

@@ -99,8 +99,31 @@ class TestReversal:
         await approve(await create_staff(), case, CaseOutcome.DISMISS)
         assert (await RechargeOrder.get(id=order.id)).state is OrderState.SUCCEEDED
         assert await Refund.all().count() == 0
+
+    async def test_a_reversal_that_follows_what_was_dismissed_is_looked_at_again(self, house: House) -> None:
+        order = await arrived(house)
+        await tell(await facts_of(house, order, IssuerOrderState.REFUSED))
+        refused = await ManualCase.get()
+        await propose(await create_staff(), refused, CaseOutcome.DISMISS)
+        await approve(await create_staff(), refused, CaseOutcome.DISMISS)
+        for state in (IssuerOrderState.REFUSED, IssuerOrderState.REVERSED, IssuerOrderState.REVERSED):
+            await tell(await facts_of(house, order, state))
+        case = await ManualCase.get(state=CaseState.OPEN)
+        assert case.id != refused.id
+        assert (await reverse(house, order, await create_staff())).id == case.id
+        await approve(await create_staff(), case, CaseOutcome.REVERSE)
+        done = await house.work_until_refund(order.id, RefundState.SUCCESS)
+        assert done.failure_kind is FailureKind.REVERSED
+
+    async def test_a_dismissal_is_not_approved_when_the_reversal_comes_meanwhile(self, house: House) -> None:
+        order = await arrived(house)
+        await tell(await facts_of(house, order, IssuerOrderState.REFUSED))
+        case = await ManualCase.get()
+        await propose(await create_staff(), case, CaseOutcome.DISMISS)
+        await tell(await facts_of(house, order, IssuerOrderState.REVERSED))
         with pytest.raises(CaseClosed):
-            await reverse(house, order, await create_staff())
+            await approve(await create_staff(), case, CaseOutcome.DISMISS)
+        assert (await ManualCase.get()).state is CaseState.OPEN
 
     async def test_nobody_does_it_alone_or_for_themselves(self, house: House) -> None:
         order = await arrived(house)
