@@ -160,7 +160,11 @@ async def settle_recharge(*, facts: RechargeFacts, actor: str, now: datetime) ->
         await _recharged_after_failure(order, attempt, facts, actor, now)
     elif attempt.state is RechargeState.REFUSED and outcome is RechargeState.REVERSED:
         await _note_outcome(attempt, facts, now)
-    elif order.state is OrderState.SUCCEEDED and outcome is not RechargeState.SUCCEEDED:
+    elif attempt.state is RechargeState.SUCCEEDED and outcome is RechargeState.REVERSED:
+        # What came after a failure is taken back as well; then it is about its cost alone.
+        disputed_fen = order.price_fen if order.state is OrderState.SUCCEEDED else attempt.cost_fen or 0
+        await _open_case(order, CaseKind.REVERSAL, disputed_fen, facts, facts.reason, now)
+    elif order.state is OrderState.SUCCEEDED and outcome is RechargeState.REFUSED:
         await _open_case(order, CaseKind.REVERSAL, order.price_fen, facts, facts.reason, now)
 
 

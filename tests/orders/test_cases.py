@@ -18,7 +18,16 @@ from domain.payments.wallet import WalletInsufficient
 from kernel.clock import utc_now
 from kernel.ids import new_id
 from kernel.money import Money
-from kernel.states import CaseKind, CaseOutcome, CaseState, ErrorKind, FailureKind, OrderState, RefundState
+from kernel.states import (
+    CaseKind,
+    CaseOutcome,
+    CaseState,
+    ErrorKind,
+    FailureKind,
+    OrderState,
+    RechargeState,
+    RefundState,
+)
 from models.ledger import LedgerTransaction
 from models.orders import RechargeAttempt, RechargeOrder
 from models.payments import Refund
@@ -242,6 +251,29 @@ class TestClawBack:
         await approve(checker, case, CaseOutcome.FROM_WALLET)
         assert await wallet(house) == (50_250, 0)
         assert await balance(postings.suspense(ISSUER)) == Money(0)
+
+    @pytest.mark.parametrize("ended", [None, CaseOutcome.WRITE_OFF, CaseOutcome.FROM_WALLET])
+    async def test_it_is_undone_where_the_issuer_takes_it_back(self, house: House, ended: CaseOutcome | None) -> None:
+        await top_up(house)
+        order, claw_back = await recharged_after_refund(house)
+        if ended:
+            await propose(await create_staff(), claw_back, ended)
+            await approve(await create_staff(), claw_back, ended)
+        for _ in range(2):
+            await tell(await facts_of(house, order, IssuerOrderState.REVERSED))
+        reversal = await ManualCase.get(kind=CaseKind.REVERSAL)
+        assert reversal.amount_fen == 49_750
+        await propose(await create_staff(), reversal, CaseOutcome.REVERSE)
+        checker = await create_staff()
+        for _ in range(2):
+            await approve(checker, reversal, CaseOutcome.REVERSE)
+        for account in (postings.issuer_prepaid(ISSUER), postings.suspense(ISSUER), postings.LOSS):
+            assert await balance(account) == Money(0), account
+        assert await wallet(house) == (100_000, 0)
+        assert await ManualCase.filter(state__not=CaseState.RESOLVED).count() == 0
+        assert (await RechargeAttempt.get(order_id=order.id)).state is RechargeState.REVERSED
+        assert await steps(order.id) == [1, 2, 4, 10, 12, 16, 16, 14]
+        assert await audit.findings() == []
 
     @pytest.mark.parametrize("outcome", [CaseOutcome.REVERSE, CaseOutcome.DISMISS])
     async def test_it_cannot_end_like_a_reversal(self, house: House, outcome: CaseOutcome) -> None:
