@@ -135,6 +135,12 @@ def recovered(whose: Whose, *, case_id: UUID, issuer: str, amount_fen: int) -> P
     return whose.posting(f"recovered:{case_id}", *lines)
 
 
+def claw_back_undone(whose: Whose, *, case_id: UUID, issuer: str, payer: str, amount_fen: int) -> Posting:
+    """The issuer took that recharge back as well: our deposit has its cost again, and nobody is charged with it."""
+    lines = (Line(issuer_prepaid(issuer), amount_fen), Line(payer, -amount_fen))
+    return whose.posting(f"claw_back_undone:{case_id}", *lines)
+
+
 def written_off(whose: Whose, *, case_id: UUID, issuer: str, amount_fen: int) -> Posting:
     """Two people gave up getting it back."""
     return whose.posting(f"written_off:{case_id}", Line(LOSS, amount_fen), Line(suspense(issuer), -amount_fen))

@@ -8,6 +8,7 @@ from uuid import UUID
 from domain.identity.staff import Staff
 from domain.ledger import postings
 from domain.ledger.operations import post
+from domain.ledger.postings import LOSS, customer_prepaid, suspense
 from domain.orders.lifecycle import Trigger
 from domain.orders.owing import note_order_error, owe_back, whose
 from domain.orders.queries import OrderNotFound
@@ -61,17 +62,18 @@ class OrderNotReversible(YoukaError):
 async def open_reversal(*, staff: Staff, order_id: UUID | None, reason: str, now: datetime) -> ManualCase:
     """Propose that a recharge is reversed, in the case that the issuer's word has opened or in a new one.
 
-    Raises OrderNotFound, OrderNotReversible, CaseClosed, SecondPersonNeeded or ReasonMissing.
+    Raises OrderNotFound, OrderNotReversible, SecondPersonNeeded or ReasonMissing.
     """
     order = await _locked(order_id)
     if order.state is not OrderState.SUCCEEDED:
         raise OrderNotReversible
-    case = await ManualCase.get_or_none(order_id=order.id, kind=CaseKind.REVERSAL)
+    unresolved = ManualCase.filter(order_id=order.id, kind=CaseKind.REVERSAL, state__not=CaseState.RESOLVED)
+    case = await unresolved.first()
     if case is None:
-        attempt = await _succeeded_attempt(order)
+        case_id = new_id()
         case = await ManualCase.create(
-            id=new_id(),
-            key=f"{CaseKind.REVERSAL}:{attempt.id}",
+            id=case_id,
+            key=f"{CaseKind.REVERSAL}:{case_id}",
             kind=CaseKind.REVERSAL,
             order_id=order.id,
             user_id=order.user_id,
@@ -138,7 +140,9 @@ async def approve(*, staff: Staff, case_id: UUID | None, outcome: CaseOutcome, n
     changes = {"state": CaseState.RESOLVED, "approved_by": staff.id, "approved_at": now}
     await ManualCase.filter(id=case.id).update(**changes)
     case.update_from_dict(changes)
-    if outcome is CaseOutcome.REVERSE:
+    if outcome is CaseOutcome.REVERSE and order.state is OrderState.FAILED:
+        await _take_back(order, case, staff, now)
+    elif outcome is CaseOutcome.REVERSE:
         await _reverse(order, case, staff, now)
     elif case.amount_fen and outcome is not CaseOutcome.DISMISS:
         await _clear(order, case, outcome, now)
@@ -151,16 +155,8 @@ async def _reverse(order: RechargeOrder, case: ManualCase, staff: Staff, now: da
     attempt, paid = await _succeeded_attempt(order), await taken_attempt_of(order.id)
     assert paid is not None
     assert attempt.cost_fen is not None
-    await RechargeAttempt.filter(id=attempt.id).update(state=RechargeState.REVERSED)
     await advance(order, Trigger.REVERSE_RECHARGE, actor=staff.actor, now=now, reason=case.reason)
-    await note_order_error(
-        order,
-        ErrorKind.RECHARGE_REVERSED,
-        subject=str(attempt.id),
-        amount_fen=order.price_fen,
-        detail=case.reason,
-        now=now,
-    )
+    await _note_reversal(order, attempt, case, now)
     await post(
         postings.reversed_recharge(
             whose(order), issuer=attempt.issuer, price_fen=order.price_fen, cost_fen=attempt.cost_fen
@@ -168,6 +164,47 @@ async def _reverse(order: RechargeOrder, case: ManualCase, staff: Staff, now: da
         now=now,
     )
     await owe_back(order, paid, actor=staff.actor, now=now)
+
+
+async def _take_back(order: RechargeOrder, case: ManualCase, staff: Staff, now: datetime) -> None:
+    """Undo a recharge that had come after the failure: whoever was to pay for it, or has paid, owes nothing for it."""
+    attempt = await RechargeAttempt.get_or_none(order_id=order.id, state=RechargeState.SUCCEEDED)
+    claw_back = await ManualCase.get_or_none(order_id=order.id, kind=CaseKind.CLAW_BACK)
+    if attempt is None or claw_back is None:
+        raise CaseClosed
+    payer = suspense(attempt.issuer)
+    if claw_back.state is CaseState.RESOLVED:
+        payer = LOSS if claw_back.outcome is CaseOutcome.WRITE_OFF else customer_prepaid(order.user_id)
+    else:
+        await ManualCase.filter(id=claw_back.id).update(
+            state=CaseState.RESOLVED,
+            outcome=CaseOutcome.DISMISS,
+            reason=case.reason,
+            proposed_by=case.proposed_by,
+            proposed_at=case.proposed_at,
+            approved_by=staff.id,
+            approved_at=now,
+        )
+    await _note_reversal(order, attempt, case, now)
+    if case.amount_fen:
+        await post(
+            postings.claw_back_undone(
+                whose(order), case_id=case.id, issuer=attempt.issuer, payer=payer, amount_fen=case.amount_fen
+            ),
+            now=now,
+        )
+
+
+async def _note_reversal(order: RechargeOrder, attempt: RechargeAttempt, case: ManualCase, now: datetime) -> None:
+    await RechargeAttempt.filter(id=attempt.id).update(state=RechargeState.REVERSED)
+    await note_order_error(
+        order,
+        ErrorKind.RECHARGE_REVERSED,
+        subject=str(attempt.id),
+        amount_fen=case.amount_fen,
+        detail=case.reason,
+        now=now,
+    )
 
 
 async def _clear(order: RechargeOrder, case: ManualCase, outcome: CaseOutcome, now: datetime) -> None:

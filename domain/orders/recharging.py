@@ -19,17 +19,16 @@ from domain.payments.queries import taken_attempt_of
 from domain.work.operations import Kind, schedule
 from kernel.ids import new_id
 from kernel.sealing import Sealer
-from kernel.states import CaseKind, CaseState, ErrorKind, OrderState, RechargeState
+from kernel.states import CaseKind, CaseOutcome, CaseState, ErrorKind, OrderState, RechargeState
 from models.cards import FuelCard
 from models.database import transactional
 from models.orders import RechargeAttempt, RechargeOrder
 from models.reviews import ManualCase
 
-# A recharge that is taken back before we have heard that it succeeded never was one.
 SETTLED = {
     IssuerOrderState.SUCCEEDED: RechargeState.SUCCEEDED,
     IssuerOrderState.REFUSED: RechargeState.REFUSED,
-    IssuerOrderState.REVERSED: RechargeState.REFUSED,
+    IssuerOrderState.REVERSED: RechargeState.REVERSED,
 }
 CASE_REASON_LENGTH_MAX = 256
 
@@ -139,6 +138,8 @@ async def settle_recharge(*, facts: RechargeFacts, actor: str, now: datetime) ->
 
     Success is row 11 with L2 and the arrival notice, a refusal row 12 with L3 and a refund. A success that follows a
     refusal never reopens the order (row 14); a refusal that follows a success moves nothing until two people say so.
+    A recharge that was taken back before we heard that it had succeeded is a refused one, and since nothing follows a
+    reversal, a success that is told later is an old word and changes nothing.
     Raises UnknownRecharge or RechargeContradiction.
     """
     attempt = await RechargeAttempt.get_or_none(id=facts.attempt_id)
@@ -157,13 +158,19 @@ async def settle_recharge(*, facts: RechargeFacts, actor: str, now: datetime) ->
         await settle(order, attempt, facts, actor, now)
     elif attempt.state is RechargeState.REFUSED and outcome is RechargeState.SUCCEEDED:
         await _recharged_after_failure(order, attempt, facts, actor, now)
+    elif attempt.state is RechargeState.REFUSED and outcome is RechargeState.REVERSED:
+        await _note_outcome(attempt, facts, now)
+    elif attempt.state is RechargeState.SUCCEEDED and outcome is RechargeState.REVERSED:
+        # What came after a failure is taken back as well; then it is about its cost alone.
+        disputed_fen = order.price_fen if order.state is OrderState.SUCCEEDED else attempt.cost_fen or 0
+        await _open_case(order, CaseKind.REVERSAL, disputed_fen, facts, facts.reason, now)
     elif order.state is OrderState.SUCCEEDED and outcome is RechargeState.REFUSED:
-        await _open_case(order, attempt, CaseKind.REVERSAL, order.price_fen, facts.reason, now)
+        await _open_case(order, CaseKind.REVERSAL, order.price_fen, facts, facts.reason, now)
 
 
-async def _note_outcome(attempt: RechargeAttempt, state: RechargeState, facts: RechargeFacts, now: datetime) -> None:
+async def _note_outcome(attempt: RechargeAttempt, facts: RechargeFacts, now: datetime) -> None:
     await RechargeAttempt.filter(id=attempt.id).update(
-        state=state,
+        state=SETTLED[facts.state],
         issuer_order_id=facts.issuer_order_id or attempt.issuer_order_id,
         cost_fen=facts.cost_fen,
         settled_at=now,
@@ -180,7 +187,7 @@ async def _arrived(
     order: RechargeOrder, attempt: RechargeAttempt, facts: RechargeFacts, actor: str, now: datetime
 ) -> None:
     cost_fen = _cost_of(attempt, facts)
-    await _note_outcome(attempt, RechargeState.SUCCEEDED, facts, now)
+    await _note_outcome(attempt, facts, now)
     await offers.use(order_id=order.id, now=now)
     await advance(order, Trigger.CONFIRM_RECHARGE, actor=actor, now=now, reason=facts.issuer_order_id or "")
     await post(
@@ -199,7 +206,7 @@ async def _refused(
 ) -> None:
     paid = await taken_attempt_of(order.id)
     assert paid is not None
-    await _note_outcome(attempt, RechargeState.REFUSED, facts, now)
+    await _note_outcome(attempt, facts, now)
     await offers.release(order_id=order.id, now=now)
     await advance(order, Trigger.REFUSE_RECHARGE, actor=actor, now=now, reason=facts.reason)
     await note_order_error(
@@ -217,7 +224,7 @@ async def _recharged_after_failure(
     order: RechargeOrder, attempt: RechargeAttempt, facts: RechargeFacts, actor: str, now: datetime
 ) -> None:
     cost_fen = _cost_of(attempt, facts)
-    await _note_outcome(attempt, RechargeState.SUCCEEDED, facts, now)
+    await _note_outcome(attempt, facts, now)
     await note_order_error(
         order,
         ErrorKind.RECHARGED_AFTER_FAILURE,
@@ -234,16 +241,22 @@ async def _recharged_after_failure(
             ),
             now=now,
         )
-    await _open_case(order, attempt, CaseKind.CLAW_BACK, cost_fen, "recharged after it was refused", now)
+    await _open_case(order, CaseKind.CLAW_BACK, cost_fen, facts, "recharged after it was refused", now)
 
 
 async def _open_case(
-    order: RechargeOrder, attempt: RechargeAttempt, kind: CaseKind, amount_fen: int, reason: str, now: datetime
+    order: RechargeOrder, kind: CaseKind, amount_fen: int, facts: RechargeFacts, reason: str, now: datetime
 ) -> None:
-    """Leave it to two people. The issuer may say it again; the case is opened once."""
+    """Leave it to two people. An order has one open case of a kind, and each word of the issuer opens one at most.
+
+    A reversal after a refusal is another word: people may have found the refusal wrong, or be about to.
+    """
+    if facts.state is IssuerOrderState.REVERSED:
+        unaware = ManualCase.filter(order_id=order.id, kind=kind, state=CaseState.PROPOSED, outcome=CaseOutcome.DISMISS)
+        await unaware.update(state=CaseState.OPEN, outcome=None, proposed_by=None, proposed_at=None)
     case = ManualCase(
         id=new_id(),
-        key=f"{kind}:{attempt.id}",
+        key=f"{kind}:{facts.attempt_id}:{facts.state}",
         kind=kind,
         order_id=order.id,
         user_id=order.user_id,

@@ -212,7 +212,7 @@ class Migration(migrations.Migration):
         PartialIndex("review", "review_waiting", "created_at", "state = 'PENDING'"),
         PartialIndex("face_check", "face_check_by_order", "order_id", ""),
         PartialIndex("manual_case", "case_by_order", "order_id", ""),
-        PartialIndex("manual_case", "case_one_reversal", "order_id", "kind = 'REVERSAL'", unique=True),
+        PartialIndex("manual_case", "case_one_reversal", "order_id", "kind = 'REVERSAL' AND state <> 'RESOLVED'", unique=True),
         PartialIndex("recharge_order", "order_by_card", "card_id, created_at", ""),
         PartialIndex("fuel_card", "card_by_number", "number_digest", ""),
     ]

@@ -18,7 +18,16 @@ from domain.payments.wallet import WalletInsufficient
 from kernel.clock import utc_now
 from kernel.ids import new_id
 from kernel.money import Money
-from kernel.states import CaseKind, CaseOutcome, CaseState, ErrorKind, FailureKind, OrderState, RefundState
+from kernel.states import (
+    CaseKind,
+    CaseOutcome,
+    CaseState,
+    ErrorKind,
+    FailureKind,
+    OrderState,
+    RechargeState,
+    RefundState,
+)
 from models.ledger import LedgerTransaction
 from models.orders import RechargeAttempt, RechargeOrder
 from models.payments import Refund
@@ -99,8 +108,31 @@ class TestReversal:
         await approve(await create_staff(), case, CaseOutcome.DISMISS)
         assert (await RechargeOrder.get(id=order.id)).state is OrderState.SUCCEEDED
         assert await Refund.all().count() == 0
+
+    async def test_a_reversal_that_follows_what_was_dismissed_is_looked_at_again(self, house: House) -> None:
+        order = await arrived(house)
+        await tell(await facts_of(house, order, IssuerOrderState.REFUSED))
+        refused = await ManualCase.get()
+        await propose(await create_staff(), refused, CaseOutcome.DISMISS)
+        await approve(await create_staff(), refused, CaseOutcome.DISMISS)
+        for state in (IssuerOrderState.REFUSED, IssuerOrderState.REVERSED, IssuerOrderState.REVERSED):
+            await tell(await facts_of(house, order, state))
+        case = await ManualCase.get(state=CaseState.OPEN)
+        assert case.id != refused.id
+        assert (await reverse(house, order, await create_staff())).id == case.id
+        await approve(await create_staff(), case, CaseOutcome.REVERSE)
+        done = await house.work_until_refund(order.id, RefundState.SUCCESS)
+        assert done.failure_kind is FailureKind.REVERSED
+
+    async def test_a_dismissal_is_not_approved_when_the_reversal_comes_meanwhile(self, house: House) -> None:
+        order = await arrived(house)
+        await tell(await facts_of(house, order, IssuerOrderState.REFUSED))
+        case = await ManualCase.get()
+        await propose(await create_staff(), case, CaseOutcome.DISMISS)
+        await tell(await facts_of(house, order, IssuerOrderState.REVERSED))
         with pytest.raises(CaseClosed):
-            await reverse(house, order, await create_staff())
+            await approve(await create_staff(), case, CaseOutcome.DISMISS)
+        assert (await ManualCase.get()).state is CaseState.OPEN
 
     async def test_nobody_does_it_alone_or_for_themselves(self, house: House) -> None:
         order = await arrived(house)
@@ -157,6 +189,21 @@ class TestReversal:
         done = await house.work_until_refund(order.id, RefundState.SUCCESS)
         assert (done.state, done.failure_kind) == (OrderState.FAILED, FailureKind.ISSUER_REFUSED)
 
+    @pytest.mark.parametrize("first", [IssuerOrderState.REVERSED, IssuerOrderState.REFUSED])
+    async def test_a_success_that_is_told_after_its_reversal_claws_nothing_back(
+        self, house: House, first: IssuerOrderState
+    ) -> None:
+        house.sandbox.faults(issuer="stuck")
+        order = await house.paid_order()
+        await house.work_until(order.id, lambda waiting: waiting.version >= 4)
+        for state in (first, IssuerOrderState.REVERSED, IssuerOrderState.SUCCEEDED, IssuerOrderState.REFUSED):
+            await tell(await facts_of(house, order, state))
+        await house.work_until_refund(order.id, RefundState.SUCCESS)
+        assert await steps(order.id) == [1, 2, 4, 10, 12, 16, 16]
+        assert await ManualCase.all().count() == 0
+        assert await balance(postings.issuer_prepaid(ISSUER)) == Money(0)
+        assert await balance(postings.suspense(ISSUER)) == Money(0)
+
 
 class TestClawBack:
     async def test_a_success_after_the_refund_reopens_nothing_and_opens_a_case(self, house: House) -> None:
@@ -204,6 +251,29 @@ class TestClawBack:
         await approve(checker, case, CaseOutcome.FROM_WALLET)
         assert await wallet(house) == (50_250, 0)
         assert await balance(postings.suspense(ISSUER)) == Money(0)
+
+    @pytest.mark.parametrize("ended", [None, CaseOutcome.WRITE_OFF, CaseOutcome.FROM_WALLET])
+    async def test_it_is_undone_where_the_issuer_takes_it_back(self, house: House, ended: CaseOutcome | None) -> None:
+        await top_up(house)
+        order, claw_back = await recharged_after_refund(house)
+        if ended:
+            await propose(await create_staff(), claw_back, ended)
+            await approve(await create_staff(), claw_back, ended)
+        for _ in range(2):
+            await tell(await facts_of(house, order, IssuerOrderState.REVERSED))
+        reversal = await ManualCase.get(kind=CaseKind.REVERSAL)
+        assert reversal.amount_fen == 49_750
+        await propose(await create_staff(), reversal, CaseOutcome.REVERSE)
+        checker = await create_staff()
+        for _ in range(2):
+            await approve(checker, reversal, CaseOutcome.REVERSE)
+        for account in (postings.issuer_prepaid(ISSUER), postings.suspense(ISSUER), postings.LOSS):
+            assert await balance(account) == Money(0), account
+        assert await wallet(house) == (100_000, 0)
+        assert await ManualCase.filter(state__not=CaseState.RESOLVED).count() == 0
+        assert (await RechargeAttempt.get(order_id=order.id)).state is RechargeState.REVERSED
+        assert await steps(order.id) == [1, 2, 4, 10, 12, 16, 16, 14]
+        assert await audit.findings() == []
 
     @pytest.mark.parametrize("outcome", [CaseOutcome.REVERSE, CaseOutcome.DISMISS])
     async def test_it_cannot_end_like_a_reversal(self, house: House, outcome: CaseOutcome) -> None:

@@ -1,0 +1,216 @@
+"""A payment channel with books of its own, which are honest whatever happens on the way to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from domain.payments.ports import (
+    ChannelNotice,
+    ChannelRefundState,
+    ChannelRefused,
+    ChannelUnavailable,
+    NoticeRefused,
+    PaymentParameters,
+    PrepayRequest,
+    RefundFacts,
+    RefundRequest,
+    TradeFacts,
+    TradeState,
+)
+from tests.simulation.network import Network
+
+NAME = "wechat_pay"
+APP_ID = "wx-simulated"
+MCHID = "1900000109"
+
+T = TypeVar("T")
+
+
+class PayerRefused(Exception):
+    """The channel lets nobody pay this any more."""
+
+
+@dataclass
+class Trade:
+    """A merchant order. `openid` is whoever pays."""
+
+    out_trade_no: str
+    amount_fen: int
+    openid: str
+    expires_at: datetime
+    prepay_id: str
+    state: TradeState = TradeState.UNPAID
+    transaction_id: str | None = None
+    paid_at: datetime | None = None
+
+
+@dataclass
+class ChannelRefund:
+    out_trade_no: str
+    out_refund_no: str
+    refund_id: str
+    amount_fen: int
+    state: ChannelRefundState = ChannelRefundState.PROCESSING
+
+
+class SimulatedChannel:
+    """Implements `PaymentChannel`. It moves money only where a payer pays or a refund is settled.
+
+    `on_refund` decides what becomes of a new refund. A channel that is not `careful` pays back more than came in,
+    where it is asked to.
+    """
+
+    name = NAME
+    app_id = APP_ID
+    mchid = MCHID
+
+    def __init__(
+        self,
+        sub_mchid: str,
+        network: Network,
+        *,
+        on_refund: Callable[[SimulatedChannel, ChannelRefund], None],
+        careful: bool = True,
+    ) -> None:
+        self.sub_mchid = sub_mchid
+        self.trades: dict[str, Trade] = {}
+        self.refunds: dict[str, ChannelRefund] = {}
+        self.by_prepay_id: dict[str, Trade] = {}
+        self.careful = careful
+        self.refuses_prepay = False
+        self.refuses_refunds = False
+        self._network, self._on_refund = network, on_refund
+
+    @property
+    def party(self) -> str:
+        return f"{self.name}:{self.sub_mchid}"
+
+    @property
+    def held_fen(self) -> int:
+        """What the channel holds for us: what was paid less what was paid back."""
+        paid = sum(trade.amount_fen for trade in self.trades.values() if trade.transaction_id)
+        return paid - sum(refund.amount_fen for refund in self.refunds.values() if _is_done(refund))
+
+    def paid_back_fen(self, out_trade_no: str) -> int:
+        found = (refund for refund in self.refunds.values() if refund.out_trade_no == out_trade_no)
+        return sum(refund.amount_fen for refund in found if _is_done(refund))
+
+    async def prepay(self, request: PrepayRequest) -> str:
+        return await self._ask("prepay", lambda: self._prepay(request))
+
+    async def query(self, out_trade_no: str) -> TradeFacts:
+        return await self._ask("query", lambda: self.facts_of(out_trade_no))
+
+    async def close(self, out_trade_no: str) -> None:
+        await self._ask("close", lambda: self._close(out_trade_no))
+
+    async def refund(self, request: RefundRequest) -> RefundFacts:
+        return await self._ask("refund", lambda: self._refund(request))
+
+    async def query_refund(self, out_refund_no: str) -> RefundFacts:
+        return await self._ask("query refund", lambda: self.refund_facts_of(out_refund_no))
+
+    def payment_parameters(self, *, prepay_id: str, now: datetime) -> PaymentParameters:
+        return PaymentParameters(self.app_id, str(int(now.timestamp())), "nonce", prepay_id, "RSA", "signature")
+
+    def open_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> ChannelNotice:
+        raise NoticeRefused("notices come as facts here")
+
+    def pay(self, prepay_id: str, *, now: datetime, late: bool = False) -> Trade:
+        """Take the payer's money. `late` pays what is closed or expired too, as a bank does that was slow.
+
+        Raises PayerRefused.
+        """
+        trade = self.by_prepay_id.get(prepay_id)
+        if trade is None or trade.transaction_id:
+            raise PayerRefused("there is nothing to pay")
+        if not late and (trade.state is not TradeState.UNPAID or now >= trade.expires_at):
+            raise PayerRefused("it is too late")
+        trade.state = TradeState.SUCCESS
+        trade.transaction_id = f"T{trade.out_trade_no}"
+        trade.paid_at = now
+        return trade
+
+    def settle_refund(self, refund: ChannelRefund, state: ChannelRefundState) -> RefundFacts:
+        """Bring a refund to SUCCESS or ABNORMAL; what is paid back stays paid back."""
+        if not _is_done(refund):
+            refund.state = state
+        return self.refund_facts_of(refund.out_refund_no)
+
+    def facts_of(self, out_trade_no: str) -> TradeFacts:
+        trade = self.trades.get(out_trade_no)
+        return TradeFacts(
+            out_trade_no=out_trade_no,
+            state=trade.state if trade else TradeState.NOT_FOUND,
+            transaction_id=trade.transaction_id if trade else None,
+            amount_fen=trade.amount_fen if trade else 0,
+            app_id=self.app_id,
+            mchid=self.mchid,
+            sub_mchid=self.sub_mchid,
+            paid_at=trade.paid_at if trade else None,
+        )
+
+    def refund_facts_of(self, out_refund_no: str) -> RefundFacts:
+        refund = self.refunds.get(out_refund_no)
+        if refund is None:
+            return RefundFacts("", out_refund_no, None, ChannelRefundState.NOT_FOUND, 0)
+        return RefundFacts(refund.out_trade_no, out_refund_no, refund.refund_id, refund.state, refund.amount_fen)
+
+    async def _ask(self, operation: str, effect: Callable[[], T]) -> T:
+        return await self._network.ask(self.party, operation, effect, lost=ChannelUnavailable)
+
+    def _prepay(self, request: PrepayRequest) -> str:
+        if self.refuses_prepay:
+            raise ChannelRefused("RULE_LIMIT", "the channel does not want this payment")
+        trade = self.trades.get(request.out_trade_no)
+        if trade is None:
+            trade = Trade(
+                request.out_trade_no,
+                request.amount_fen,
+                request.openid,
+                request.expires_at,
+                prepay_id=f"wx{self.sub_mchid}-{request.out_trade_no}",
+            )
+            self.trades[trade.out_trade_no] = self.by_prepay_id[trade.prepay_id] = trade
+        elif trade.state is not TradeState.UNPAID:
+            raise ChannelRefused("ORDER_CLOSED" if trade.state is TradeState.CLOSED else "ORDERPAID", "")
+        elif (trade.amount_fen, trade.openid, trade.expires_at) != (
+            request.amount_fen,
+            request.openid,
+            request.expires_at,
+        ):
+            raise ChannelRefused("OUT_TRADE_NO_USED", "")
+        return trade.prepay_id
+
+    def _close(self, out_trade_no: str) -> None:
+        trade = self.trades.get(out_trade_no)
+        if trade is not None and trade.transaction_id:
+            raise ChannelRefused("ORDERPAID", "")
+        if trade is not None:
+            trade.state = TradeState.CLOSED
+
+    def _refund(self, request: RefundRequest) -> RefundFacts:
+        known = self.refunds.get(request.out_refund_no)
+        if known is None:
+            trade = self.trades.get(request.out_trade_no)
+            if trade is None or not trade.transaction_id or request.total_fen != trade.amount_fen:
+                raise ChannelRefused("INVALID_REQUEST", "")
+            asked = sum(each.amount_fen for each in self.refunds.values() if each.out_trade_no == trade.out_trade_no)
+            if self.refuses_refunds or (self.careful and asked + request.amount_fen > trade.amount_fen):
+                raise ChannelRefused("NOT_ENOUGH", "")
+            known = ChannelRefund(
+                request.out_trade_no, request.out_refund_no, f"503{request.out_refund_no}", request.amount_fen
+            )
+            self.refunds[known.out_refund_no] = known
+            trade.state = TradeState.REFUNDED
+            self._on_refund(self, known)
+        elif (known.out_trade_no, known.amount_fen) != (request.out_trade_no, request.amount_fen):
+            raise ChannelRefused("INVALID_REQUEST", "")
+        return self.refund_facts_of(known.out_refund_no)
+
+
+def _is_done(refund: ChannelRefund) -> bool:
+    return refund.state is ChannelRefundState.SUCCESS

@@ -1,0 +1,102 @@
+"""What staff do: review large orders, and decide cases by twos, after asking the issuer how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from domain.cards.ports import IssuerOrderState
+from domain.orders import cases, reviewing
+from domain.orders.cases import CaseClosed, SecondPersonNeeded
+from domain.orders.reviewing import ReviewNotPending, ReviewOwnOrder
+from domain.payments.wallet import WalletInsufficient
+from kernel.states import CaseKind, CaseOutcome, CaseState
+from models.orders import RechargeAttempt
+from models.reviews import ManualCase
+from tests.simulation.fate import SeededFate
+from tests.simulation.timeline import ProcessDied
+from tests.simulation.world import World
+
+PAUSE_S = 1_800.0
+PAGE = 50
+REFUSALS = (CaseClosed, ReviewNotPending, ReviewOwnOrder, SecondPersonNeeded, WalletInsufficient)
+
+
+@dataclass
+class Office:
+    world: World
+    fate: SeededFate
+    closed: bool = False
+
+    def start(self) -> None:
+        self.world.timeline.start(self._work, name="staff", after_s=PAUSE_S)
+
+    async def _work(self) -> None:
+        while not self.closed:
+            await self.work_once(patient=True)
+            await self.world.timeline.sleep(self.fate.within(PAUSE_S / 2, PAUSE_S))
+
+    async def work_once(self, *, patient: bool) -> None:
+        """Look at everything that waits; who is patient leaves some of it for later."""
+        for review in await reviewing.waiting(staff=self.world.staff[0], first=PAGE, after=None):
+            if patient and self.fate.chance(0.3, "a review waits"):
+                continue
+            member = self.fate.one_of(self.world.staff)
+            approve = not self.fate.chance(0.2, "a review rejects")
+            await self._ask(
+                partial(reviewing.decide, staff=member, order_id=review.order_id, approve=approve, reason="looked at")
+            )
+        for case in await cases.waiting(staff=self.world.staff[0], first=PAGE, after=None):
+            if not (patient and self.fate.chance(0.3, "a case waits")):
+                await self._decide(case)
+
+    async def finish(self) -> bool:
+        """Decide everything that can be decided, and return whether anything was."""
+        before = await self._waiting()
+        self.world.timeline.start(lambda: self.work_once(patient=False), name="staff")
+        while await self.world.turn():
+            pass
+        return await self._waiting() != before
+
+    async def _waiting(self) -> list[tuple[object, object]]:
+        reviews = await reviewing.waiting(staff=self.world.staff[0], first=PAGE, after=None)
+        open_cases = await cases.waiting(staff=self.world.staff[0], first=PAGE, after=None)
+        return [*((review.id, None) for review in reviews), *((case.id, case.outcome) for case in open_cases)]
+
+    async def _decide(self, case: ManualCase) -> None:
+        outcome = await self._outcome(case)
+        if outcome is None:
+            return
+        maker, checker = self.fate.dice.sample(self.world.staff, 2)
+        propose = partial(cases.propose, staff=maker, case_id=case.id, reason="looked at")
+        if case.state is CaseState.OPEN:
+            await self._ask(partial(propose, outcome=outcome))
+        refused = await self._ask(partial(cases.approve, staff=checker, case_id=case.id, outcome=outcome))
+        if isinstance(refused, WalletInsufficient):
+            await self._ask(partial(propose, outcome=CaseOutcome.WRITE_OFF))
+
+    async def _ask(self, work: Callable[..., Coroutine[Any, Any, object]]) -> Exception | None:
+        """Have the server do it, and return why it would not. What gets no answer is looked at again later."""
+        try:
+            await self.world.house.request(lambda now: work(now=now))
+        except ProcessDied:
+            return None
+        except REFUSALS as error:
+            self.fate.counts[f"staff is refused: {type(error).__name__}"] += 1
+            return error
+        return None
+
+    async def _outcome(self, case: ManualCase) -> CaseOutcome | None:
+        """Return what the issuer's own word calls for, or nothing while a claw-back is not needed after all."""
+        attempt = await RechargeAttempt.filter(order_id=case.order_id).order_by("-number").first()
+        assert attempt is not None
+        truth = self.world.issuer.facts_of(attempt.id).state
+        if case.kind is CaseKind.REVERSAL:
+            return CaseOutcome.REVERSE if truth is IssuerOrderState.REVERSED else CaseOutcome.DISMISS
+        if truth is not IssuerOrderState.SUCCEEDED:
+            return None
+        if case.state is CaseState.PROPOSED:
+            return case.outcome
+        return self.fate.one_of((CaseOutcome.FROM_WALLET, CaseOutcome.WRITE_OFF))
