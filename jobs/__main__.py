@@ -1,4 +1,4 @@
-"""`python -m jobs` is the worker; its commands import data, audit the books, and show and settle the work."""
+"""`python -m jobs` is the worker; its commands import data, keep the books, and show and settle the work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import sys
 
 from gateways.assembly import ThirdPartySettingsWrong, third_parties
-from jobs import audit, imports, manual_queue, operators, work_status
+from jobs import audit, finance, imports, ledger_partitions, manual_queue, operators, work_status
 from jobs.assembly import publishing_to_redis, working
 from kernel import keys
 from kernel.logs import configure_logging, get_logger
@@ -38,11 +38,13 @@ async def work() -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m jobs",
-        description="The worker (without a command), imports, the audit of the books, the manual queue, staff, offers.",
+        description="The worker (without a command), imports, the books, the manual queue, staff, offers.",
     )
     commands = parser.add_subparsers(metavar="COMMAND")
     imports.add_commands(commands)
     audit.add_command(commands)
+    finance.add_commands(commands)
+    ledger_partitions.add_command(commands)
     operators.add_commands(commands)
     manual_queue.add_commands(commands)
     work_status.add_command(commands)

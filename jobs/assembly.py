@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
+from jobs.finance import Projection
 from jobs.handlers import Handlers
 from jobs.recurring import Recurring
 from jobs.relay import Publisher, Relay
@@ -30,17 +31,28 @@ async def relaying(publisher: Publisher, settings: Settings) -> AsyncIterator[No
 
 @asynccontextmanager
 async def working(settings: Settings, third_parties: ThirdParties, sealer: Sealer) -> AsyncIterator[Worker]:
-    """Run due work for as long as the context lasts; commits of other processes are heard of through Redis."""
+    """Run due work, and the finance journal, for as long as the context lasts.
+
+    Commits of other processes are heard of through Redis.
+    """
     handlers = Handlers(settings=settings, third_parties=third_parties, policy=Policy.of(settings), sealer=sealer)
     recurring = Recurring(settings).by_kind()
     worker = Worker({**handlers.by_kind(), **recurring}, settings, recurring=recurring)
+    projection = Projection(settings)
     worker.start()
-    listening = [spawn(listen_for_wakes(settings.redis_url, worker.poke), name="wakes")] if settings.redis_url else []
+    projection.start()
+
+    def wake() -> None:
+        worker.poke()
+        projection.poke()
+
+    listening = [spawn(listen_for_wakes(settings.redis_url, wake), name="wakes")] if settings.redis_url else []
     try:
         yield worker
     finally:
         await cancel_and_wait(*listening)
         await worker.stop()
+        await projection.stop()
 
 
 @asynccontextmanager

@@ -44,6 +44,7 @@ class Settings(BaseSettings):
 
     database_pool_size_max: Annotated[int, Field(ge=1)] = 10
     database_command_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    database_long_command_timeout_s: Annotated[float, Field(gt=0)] = 3_600.0
     database_connect_timeout_s: Annotated[float, Field(gt=0)] = 5.0
     sqlite_busy_timeout_ms: Annotated[int, Field(ge=0)] = 5_000
 
@@ -99,6 +100,12 @@ class Settings(BaseSettings):
     issuer_public_key_path: Path | None = None
     issuer_secret: SecretStr = SecretStr("")
     issuer_margin_basis_points: Annotated[int, Field(ge=0, le=10_000)] = 50
+
+    ledger_partitions_ahead_months: Annotated[int, Field(ge=0, le=24)] = 3
+    finance_poll_interval_ms: Annotated[int, Field(ge=1)] = 1_000
+    finance_pause_ms: Annotated[int, Field(ge=0)] = 200
+    finance_batch_size_max: Annotated[int, Field(ge=1)] = 500
+    finance_lag_warning_s: Annotated[float, Field(gt=0)] = 60.0
 
     page_size_max: Annotated[int, Field(ge=1)] = 100
     search_radius_max_m: Annotated[int, Field(ge=1)] = 50_000

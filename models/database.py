@@ -19,14 +19,17 @@ from tortoise.context import TortoiseContext
 from tortoise.migrations.api.migrate import migrate as migrate_with_config
 from tortoise.transactions import in_transaction as tortoise_transaction
 
+from kernel.clock import utc_now
 from kernel.logs import get_logger
 from kernel.settings import Settings, get_settings
 from kernel.tasks import inside_transaction, spawn
+from models import partitions
 
 APP_LABEL = "models"
 MODEL_MODULES = (
     "models.cards",
     "models.events",
+    "models.finance",
     "models.identity",
     "models.jobs",
     "models.ledger",
@@ -100,23 +103,32 @@ def _connection(url: str, settings: Settings) -> dict[str, Any]:
 
 
 async def migrate(url: str) -> None:
-    """Create or update the tables at the address; running it again changes nothing."""
-    settings = config(url)
+    """Create or update the tables at the address, and the ledger's months; running it again changes nothing."""
+    settings = patient(get_settings())
+    configuration = config(url, settings)
     if url.startswith("sqlite"):
-        Path(settings["connections"]["default"]["credentials"]["file_path"]).parent.mkdir(parents=True, exist_ok=True)
+        path = Path(configuration["connections"]["default"]["credentials"]["file_path"])
+        path.parent.mkdir(parents=True, exist_ok=True)
     async with TortoiseContext():
         try:
-            await migrate_with_config(config=settings)
+            await migrate_with_config(config=configuration)
+            prepare = transactional(partitions.prepare)
+            await prepare(now=utc_now(), months_ahead=settings.ledger_partitions_ahead_months)
         finally:
             await Tortoise.close_connections()
 
 
+def patient(settings: Settings) -> Settings:
+    """Return the settings for a command that may keep the database busy, such as a migration or an audit."""
+    return settings.model_copy(update={"database_command_timeout_s": settings.database_long_command_timeout_s})
+
+
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[None]:
+async def connected(url: str, settings: Settings | None = None) -> AsyncIterator[None]:
     """Hold the process's connections to the database; on the way out running transactions are finished first."""
     # The statements kept here are in the dialect of the database that was open before.
     EXECUTOR_CACHE.clear()
-    await Tortoise.init(config=config(url), _enable_global_fallback=True)
+    await Tortoise.init(config=config(url, settings), _enable_global_fallback=True)
     try:
         yield
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tortoise.fields.base import Field
-from tortoise.migrations.operations import AddField, AlterField, TortoiseOperation
+from tortoise.migrations.operations import AddField, AlterField, CreateModel, TortoiseOperation
 from tortoise.migrations.schema_editor.base import BaseSchemaEditor
 from tortoise.migrations.schema_generator.state import State
 
@@ -33,6 +33,42 @@ async def _run(state_editor: BaseSchemaEditor, statements: list[str]) -> None:
         else:
             # The editor's own runner splits scripts at semicolons, which would cut a trigger's body in two.
             await state_editor.client.execute_query(statement)
+
+
+class Sql(Statements):
+    """Literal statements, where each dialect needs its own."""
+
+    def __init__(self, description: str, *, postgres: list[str], sqlite: list[str]) -> None:
+        self.description, self.postgres, self.sqlite = description, postgres, sqlite
+
+    def describe(self) -> str:
+        return self.description
+
+    def for_dialect(self, dialect: str) -> list[str]:
+        return self.postgres if dialect == "postgres" else self.sqlite
+
+
+class CreateLiterally(CreateModel):
+    """A model whose table has what the ORM cannot say, such as partitions; each dialect has its own statements."""
+
+    def __init__(
+        self,
+        name: str,
+        fields: Any,
+        options: dict[str, Any],
+        bases: list[str],
+        *,
+        postgres: list[str],
+        sqlite: list[str],
+    ) -> None:
+        super().__init__(name, fields, options, bases)
+        self.statements = {"postgres": postgres, "sqlite": sqlite}
+
+    async def database_forward(
+        self, app_label: str, old_state: State, new_state: State, state_editor: BaseSchemaEditor | None = None
+    ) -> None:
+        if state_editor is not None:
+            await _run(state_editor, self.statements[state_editor.client.capabilities.dialect])
 
 
 class AddRequired(AddField):
@@ -81,11 +117,13 @@ class Check(Statements):
     """A condition that every row meets.
 
     PostgreSQL gets a constraint. SQLite can only add one by rebuilding the table, which loses its unique indexes, so
-    there two triggers refuse what the condition does not allow.
+    there two triggers refuse what the condition does not allow. `sqlite` is the condition in its words, where those
+    differ: PostgreSQL reads a condition anew for each statement, so on a busy table it is worth being short.
     """
 
-    def __init__(self, table: str, name: str, condition: str) -> None:
+    def __init__(self, table: str, name: str, condition: str, *, sqlite: str = "") -> None:
         self.table, self.name, self.condition = table, name, condition
+        self.sqlite = sqlite or condition
 
     def describe(self) -> str:
         return f"check {self.name} on {self.table}: {self.condition}"
@@ -96,7 +134,7 @@ class Check(Statements):
         return [
             # Names and conditions are literals of migrations, never input.
             f'CREATE TRIGGER "{self.name}_{event.lower()}" AFTER {event} ON "{self.table}" '  # noqa: S608
-            f'WHEN NOT EXISTS (SELECT 1 FROM "{self.table}" WHERE rowid = NEW.rowid AND ({self.condition})) '
+            f'WHEN NOT EXISTS (SELECT 1 FROM "{self.table}" WHERE rowid = NEW.rowid AND ({self.sqlite})) '
             f"BEGIN SELECT RAISE(ABORT, 'CHECK constraint failed: {self.name}'); END"
             for event in ("INSERT", "UPDATE")
         ]
@@ -155,6 +193,38 @@ class DropAppendOnly(Statements):
         if dialect == "postgres":
             return [f'DROP TRIGGER "{self.table}_append_only" ON "{self.table}"']
         return [f'DROP TRIGGER "{self.table}_no_{event}"' for event in ("update", "delete")]
+
+
+class AppendOnlyRows(Statements):
+    """What `AppendOnly` leaves open, for tables that must be safe against raw SQL as well.
+
+    PostgreSQL fires a statement's trigger only for the table that the statement names, so a partition is guarded by
+    triggers on its rows, which it inherits. SQLite's REPLACE removes a row without firing its triggers, so a row under
+    a key that exists is refused before that; the words are those of the key itself.
+    """
+
+    def __init__(self, table: str, *keys: str) -> None:
+        self.table, self.keys = table, keys
+
+    def describe(self) -> str:
+        return f"rows of {self.table} are append-only"
+
+    def for_dialect(self, dialect: str) -> list[str]:
+        if dialect == "postgres":
+            return [
+                f'CREATE TRIGGER "{self.table}_rows_append_only" BEFORE UPDATE OR DELETE ON "{self.table}" '
+                "FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+            ]
+        return [
+            f'CREATE TRIGGER "{self.table}_no_replace_{number}" BEFORE INSERT ON "{self.table}" WHEN EXISTS '  # noqa: S608
+            f'(SELECT 1 FROM "{self.table}" WHERE {self._same(key)}) BEGIN SELECT RAISE(ABORT, '
+            f"'UNIQUE constraint failed: {self.table}.{key}'); END"
+            for number, key in enumerate(self.keys)
+        ]
+
+    @staticmethod
+    def _same(key: str) -> str:
+        return " AND ".join(f'"{column}" = NEW."{column}"' for column in key.split(", "))
 
 
 class PartialIndex(Statements):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+
+from tortoise.expressions import Q
 
 from domain.events.ports import StoredEvent
 from models.events import Event, EventStream
@@ -32,6 +35,15 @@ async def after(stream: str, *, position: int, limit: int) -> list[StoredEvent]:
     """Return up to `limit` events behind the position, in order."""
     rows = await Event.filter(stream=stream, position__gt=position).order_by("position").limit(limit)
     return [_stored(row) for row in rows]
+
+
+async def times(places: Sequence[tuple[str, int]]) -> dict[str, datetime]:
+    """Return when the event at each place, a stream and a position in it, occurred; a stream is named once at most."""
+    if not places:
+        return {}
+    wanted = [Q(stream=stream, position=position) for stream, position in places]
+    rows = await Event.filter(Q(*wanted, join_type=Q.OR)).values_list("stream", "occurred_at")
+    return {str(stream): occurred_at for stream, occurred_at in rows}
 
 
 async def unpublished(*, limit: int) -> list[UnpublishedEvent]:

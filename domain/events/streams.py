@@ -14,6 +14,7 @@ class EventType(StrEnum):
     RECHARGE_ARRIVED = "recharge.arrived"
     PRICE_CHANGED = "price.changed"
     STATIONS_CHANGED = "stations.changed"
+    LEDGER_POSTED = "ledger.posted"  # for the finance journal alone; never published
 
 
 def order_stream(order_id: UUID) -> str:
@@ -22,3 +23,7 @@ def order_stream(order_id: UUID) -> str:
 
 def arrivals_stream(user_id: UUID) -> str:
     return f"arrivals:{user_id}"
+
+
+def ledger_stream(shard: int) -> str:
+    return f"ledger:{shard:02d}"

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from uuid import UUID
+from typing import Any
 
-from tortoise import Tortoise
 from tortoise.exceptions import IntegrityError
 
+from domain.events.operations import append_internal
+from domain.events.streams import EventType, ledger_stream
+from domain.ledger import statements
 from domain.ledger.postings import Posting
-from kernel.ids import new_id
+from domain.ledger.shards import shard_of
+from domain.ledger.statements import Batch
+from kernel.clock import business_day
 from kernel.tasks import inside_transaction
-from models.ledger import LedgerAccount, LedgerEntry, LedgerTransaction
+from models.database import dialect
 
-# One statement locks the balance, moves it and counts the version, so there is no read that could be out of date.
-MOVE_BALANCE = (
-    "UPDATE ledger_account SET balance_fen = balance_fen + {0}, version = version + 1 WHERE code = {1} "
-    "RETURNING id, version"
-)
+# What the database calls the rules that a posting may meet.
+KEY_RULES = ("ledger_transaction_key_key", "ledger_transaction.key")
+OVERDRAFT_RULE = "account_no_overdraft"
 
 
 class PostedAlready(Exception):
     """The key was posted before; whoever expected to be first must not go on."""
+
+
+class AccountOverdrawn(IntegrityError):
+    """The posting takes more out of an account than is in it."""
 
 
 class PostingOutsideTransaction(RuntimeError):
@@ -29,49 +36,53 @@ class PostingOutsideTransaction(RuntimeError):
 
 
 async def post(*postings: Posting, now: datetime) -> None:
-    """Write balanced postings and move their balances. Raises PostedAlready.
+    """Write balanced postings, move their balances, and append an event of each to the shard's stream.
 
-    Balances are locked in the order of their codes, so that two transactions cannot wait for each other; a transaction
-    that posts more than once therefore gives its postings in one call, or in the order of their accounts.
+    The head of that stream is the shard's mutex: it is taken before any balance and kept until the commit, so that
+    transactions of one shard post one after another, whatever accounts they move, and cannot wait for each other in a
+    circle. A transaction posts for one user, or for none; where one call has postings of several, it takes their
+    shards in order. Raises PostedAlready or AccountOverdrawn; the transaction cannot be committed then.
     """
     if not inside_transaction.get():
         raise PostingOutsideTransaction(*(posting.key for posting in postings))
-    lines = []
+    by_shard: dict[int, list[Posting]] = {}
     for posting in postings:
-        transaction_id = await _open(posting, now)
-        lines += [(line, transaction_id) for line in posting.lines]
-    entries = []
-    for line, transaction_id in sorted(lines, key=lambda pair: pair[0].account):
-        account_id, version = await _move_balance(line.account, line.amount_fen, now)
-        entries.append(
-            LedgerEntry(
-                id=new_id(),
-                transaction_id=transaction_id,
-                account_id=account_id,
-                amount_fen=line.amount_fen,
-                account_version=version,
-            )
-        )
-    await LedgerEntry.bulk_create(entries)
+        by_shard.setdefault(shard_of(posting.user_id), []).append(posting)
+    for shard, together in sorted(by_shard.items()):
+        try:
+            await _post(Batch.of(shard, together), now)
+        except IntegrityError as error:
+            keys = [posting.key for posting in together]
+            if any(rule in str(error) for rule in KEY_RULES):
+                raise PostedAlready(*keys) from error
+            if OVERDRAFT_RULE in str(error):
+                raise AccountOverdrawn(*keys) from error
+            raise
 
 
-async def _open(posting: Posting, now: datetime) -> UUID:
-    if await LedgerTransaction.exists(key=posting.key):
-        raise PostedAlready(posting.key)
-    try:
-        row = await LedgerTransaction.create(id=new_id(), key=posting.key, order_id=posting.order_id, occurred_at=now)
-    except IntegrityError as error:
-        raise PostedAlready(posting.key) from error
-    return row.id
+async def _post(batch: Batch, now: datetime) -> None:
+    stream = ledger_stream(batch.shard)
+    if dialect() == "postgres":
+        position = await _append(batch.postings, stream, now)
+        await statements.write_postgres(batch, position=position, now=now)
+    else:
+        # A transaction of SQLite is alone from its beginning. The key comes first, because there a statement that
+        # fails leaves what went before it to whoever catches the error.
+        await statements.open_sqlite(batch, stream=stream, now=now)
+        await _append(batch.postings, stream, now)
+        await statements.enter_sqlite(batch, now=now)
 
 
-async def _move_balance(code: str, amount_fen: int, now: datetime) -> tuple[UUID | str, int]:
-    connection = Tortoise.get_connection("default")
-    marks = ("$1", "$2") if connection.capabilities.dialect == "postgres" else ("?", "?")
-    statement = MOVE_BALANCE.format(*marks)
-    rows = await connection.execute_query_dict(statement, [amount_fen, code])
-    if not rows:
-        account = LedgerAccount(id=new_id(), code=code, balance_fen=0, version=0, created_at=now)
-        await LedgerAccount.bulk_create([account], ignore_conflicts=True)
-        rows = await connection.execute_query_dict(statement, [amount_fen, code])
-    return rows[0]["id"], int(rows[0]["version"])
+async def _append(postings: Sequence[Posting], stream: str, now: datetime) -> int:
+    payloads = [_payload(posting, now) for posting in postings]
+    return await append_internal(stream=stream, type=EventType.LEDGER_POSTED, payloads=payloads, now=now)
+
+
+def _payload(posting: Posting, now: datetime) -> dict[str, Any]:
+    return {
+        "key": posting.key,
+        "user_id": str(posting.user_id) if posting.user_id else None,
+        "order_id": str(posting.order_id) if posting.order_id else None,
+        "business_day": business_day(now).isoformat(),
+        "lines": [{"account": line.account, "amount_fen": line.amount_fen} for line in posting.lines],
+    }

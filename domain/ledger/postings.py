@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from domain.ledger.chart import kind_of
+
 TRANSIT = "recharge_transit"
 REFUNDS_PAYABLE = "refunds_payable"
 COMMISSION = "commission_income"
 LOSS = "loss"
+FEES = "fee_expense"
+ESCROW_OPERATING = "escrow:operating"
+ESCROW_RESERVE = "escrow:reserve"
 
 
 def channel_clearing(channel: str, sub_mchid: str) -> str:
@@ -41,9 +46,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """A set of lines that sums to zero, under the key that lets it happen once.
+    """A set of lines that sums to zero, under the key that lets it happen once. Every account is of the chart.
 
-    `user_id` is whose money moves; it is None for what belongs to nobody, such as a settlement into escrow.
+    `user_id` is whose money moves; it is None for what belongs to nobody, such as a settlement into escrow. A posting
+    outside these rules raises AssertionError.
     """
 
     key: str
@@ -58,6 +64,15 @@ class Posting:
             raise AssertionError(f"posting {self.key} has an empty line")
         if len({line.account for line in self.lines}) != len(self.lines):
             raise AssertionError(f"posting {self.key} names an account twice")
+        for line in self.lines:
+            self._check_account(line.account)
+
+    def _check_account(self, account: str) -> None:
+        kind = kind_of(account)
+        if kind.of_user and account != f"{kind.prefix}{self.user_id}":
+            raise AssertionError(f"posting {self.key} moves the money of somebody else")
+        if kind.house_only and self.user_id is not None:
+            raise AssertionError(f"posting {self.key} of a user moves {account}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,3 +159,16 @@ def claw_back_undone(whose: Whose, *, case_id: UUID, issuer: str, payer: str, am
 def written_off(whose: Whose, *, case_id: UUID, issuer: str, amount_fen: int) -> Posting:
     """Two people gave up getting it back."""
     return whose.posting(f"written_off:{case_id}", Line(LOSS, amount_fen), Line(suspense(issuer), -amount_fen))
+
+
+def settled(*, reference: str, clearing: str, amount_fen: int, fee_fen: int) -> Posting:
+    """A channel paid out what it had cleared, less its fee. `reference` is the channel's own of the settlement."""
+    arrived = [Line(ESCROW_OPERATING, amount_fen - fee_fen)] if amount_fen != fee_fen else []
+    fee = [Line(FEES, fee_fen)] if fee_fen else []
+    return Posting(f"{reference}:settled", None, None, (*arrived, *fee, Line(clearing, -amount_fen)))
+
+
+def swept(*, reference: str, into: str, amount_fen: int) -> Posting:
+    """Money moved from one escrow account into the other; the database refuses more than is there."""
+    source = {ESCROW_OPERATING: ESCROW_RESERVE, ESCROW_RESERVE: ESCROW_OPERATING}[into]
+    return Posting(f"{reference}:swept", None, None, (Line(into, amount_fen), Line(source, -amount_fen)))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from asyncpg import IntegrityConstraintViolationError
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.backends.base.client import TransactionalDBClient, TransactionContext, TransactionContextPooled
 from tortoise.connection import get_connections
+from tortoise.exceptions import IntegrityError
 
 
 class ReleasingTransactionContext(TransactionContextPooled):
@@ -23,9 +25,18 @@ class ReleasingTransactionContext(TransactionContextPooled):
         return self.client
 
 
+class CheckedTransaction(TransactionWrapper):
+    async def commit(self) -> None:
+        """Commit. Raises IntegrityError where a deferred check of the database refuses it."""
+        try:
+            await super().commit()
+        except IntegrityConstraintViolationError as error:
+            raise IntegrityError(error) from error
+
+
 class PostgresClient(AsyncpgDBClient):
     def _in_transaction(self) -> TransactionContext:
-        return ReleasingTransactionContext(TransactionWrapper(self), self._pool_init_lock)
+        return ReleasingTransactionContext(CheckedTransaction(self), self._pool_init_lock)
 
 
 client_class = PostgresClient

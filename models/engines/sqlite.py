@@ -22,7 +22,7 @@ from tortoise.backends.sqlite.client import (
     translate_exceptions,
 )
 from tortoise.connection import get_connections
-from tortoise.exceptions import DBConnectionError, TransactionManagementError
+from tortoise.exceptions import DBConnectionError, IntegrityError, TransactionManagementError
 
 
 class ReleasingConnection(ConnectionWrapper[Any]):
@@ -64,11 +64,14 @@ class ImmediateTransaction(SqliteTransactionWrapper):
             raise TransactionManagementError(error) from error
 
     async def commit(self) -> None:
+        """Commit. Raises IntegrityError where a deferred check of the database refuses it."""
         try:
             await super().commit()
-        except BaseException:
+        except BaseException as error:
             # SQLite leaves the transaction open where a commit fails, and no other could begin.
             await self.rollback()
+            if isinstance(error, sqlite3.IntegrityError):
+                raise IntegrityError(error) from error
             raise
 
 

@@ -1,0 +1,139 @@
+"""The catalogue of each engine says that accounts and orders can be spread by the user: no key needs another shard.
+
+A table that is not listed here fails the test: whoever makes one says where its rows would live.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+from tortoise import Tortoise
+
+from models.database import dialect
+
+# Tables whose rows belong to a user, with the column that says to whom, or in which shard.
+SHARDED = {
+    "error_entry": "user_id",
+    "face_check": "user_id",
+    "finance_cursor": "shard",
+    "finance_journal": "shard",
+    "fuel_card": "user_id",
+    "idempotency_key": "user_id",
+    "ledger_account": "shard",
+    "ledger_entry": "shard",
+    "ledger_transaction": "shard",
+    "manual_case": "user_id",
+    "offer_reservation": "user_id",
+    "order_transition": "user_id",
+    "payment_attempt": "user_id",
+    "recharge_attempt": "user_id",
+    "recharge_order": "user_id",
+    "refund": "user_id",
+    "review": "user_id",
+    "wallet_top_up": "user_id",
+}
+# Tables that stay one, or that each shard has for itself, with the reason.
+GLOBAL = {
+    "event": "each shard has its own: a stream is of one user, one order, one part of the ledger, or of everybody",
+    "event_stream": "the heads of those streams, beside them",
+    "finance_generation": "which journal is valid is one decision for all shards",
+    "job": "each shard has its own: work lies beside what it is about, and no job is about two users",
+    "offer": "everybody takes from one stock",
+    "price": "reference data that each shard holds a copy of",
+    "price_region": "the same",
+    "price_zone": "the same",
+    "staff_member": "those who work here",
+    "station": "reference data that each shard holds a copy of",
+    "third_party_notice": "stored before anybody knows whose it is; out_trade_no leads to the order",
+    "tortoise_migrations": "the schema's own",
+    "user_account": "the directory: it is what says who somebody is, and the id that it gives names the shard",
+}
+# What one engine has for itself.
+GLOBAL_OF_ENGINE = {
+    "sqlite": {
+        "ledger_imbalance": "empty whenever a transaction is committed",
+        "sqlite_sequence": "the engine's own",
+    },
+    "postgres": {},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    required: frozenset[str]
+    unique_keys: tuple[frozenset[str], ...]
+
+
+async def catalogue() -> Mapping[str, Table]:
+    """Read every table with its NOT NULL columns and its unique keys, primary keys included."""
+    read = _catalogue_of_postgres if dialect() == "postgres" else _catalogue_of_sqlite
+    return await read()
+
+
+async def _catalogue_of_postgres() -> Mapping[str, Table]:
+    # Partitions have the columns and the keys of their table, or more.
+    tables = await _rows(
+        "SELECT c.oid, c.relname AS name FROM pg_class c WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition "
+        "AND c.relnamespace = current_schema()::regnamespace"
+    )
+    columns = await _rows("SELECT attrelid, attname FROM pg_attribute WHERE attnum > 0 AND attnotnull")
+    keys = await _rows(
+        "SELECT i.indrelid, array_agg(a.attname::text) AS columns FROM pg_index i "
+        "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[]) "
+        "WHERE i.indisunique GROUP BY i.indexrelid, i.indrelid"
+    )
+    return {
+        str(table["name"]): Table(
+            frozenset(str(column["attname"]) for column in columns if column["attrelid"] == table["oid"]),
+            tuple(frozenset(key["columns"]) for key in keys if key["indrelid"] == table["oid"]),  # type: ignore[call-overload]
+        )
+        for table in tables
+    }
+
+
+async def _catalogue_of_sqlite() -> Mapping[str, Table]:
+    found = {}
+    for table in await _rows("SELECT name FROM sqlite_master WHERE type = 'table'"):
+        columns = await _rows(f"PRAGMA table_info('{table['name']}')")
+        keys = [frozenset(str(column["name"]) for column in columns if column["pk"])]
+        for index in await _rows(f"PRAGMA index_list('{table['name']}')"):
+            if index["unique"]:
+                parts = await _rows(f"PRAGMA index_info('{index['name']}')")
+                keys.append(frozenset(str(part["name"]) for part in parts))
+        required = frozenset(str(column["name"]) for column in columns if column["notnull"])
+        found[str(table["name"])] = Table(required, tuple(key for key in keys if key))
+    return found
+
+
+async def _rows(statement: str) -> list[dict[str, object]]:
+    return [dict(row) for row in await Tortoise.get_connection("default").execute_query_dict(statement)]
+
+
+@pytest.mark.usefixtures("database")
+class TestCatalogue:
+    async def test_every_table_has_its_place(self) -> None:
+        tables = set(await catalogue())
+        assert tables == {*SHARDED, *GLOBAL, *GLOBAL_OF_ENGINE[dialect()]}
+        assert not set(SHARDED) & set(GLOBAL)
+
+    async def test_every_unique_key_of_a_user_lives_beside_the_user(self) -> None:
+        tables = await catalogue()
+        for name, owner in SHARDED.items():
+            table = tables[name]
+            assert table.unique_keys, name
+            for key in table.unique_keys:
+                assert key & {"user_id", "shard"} or owner in table.required, (name, sorted(key))
+
+    async def test_the_catalogue_is_read_whole(self) -> None:
+        """Keys of each sort that there is: primary, declared, added, partial, and on a partitioned table."""
+        tables = await catalogue()
+        assert frozenset({"id"}) in tables["recharge_order"].unique_keys
+        assert frozenset({"code", "shard"}) in tables["ledger_account"].unique_keys
+        assert frozenset({"id", "shard"}) in tables["ledger_account"].unique_keys
+        assert frozenset({"order_id"}) in tables["manual_case"].unique_keys
+        keys = tables["ledger_entry"].unique_keys
+        assert any({"transaction_id", "line_number"} <= key for key in keys)
+        assert {"shard", "occurred_at"} <= tables["ledger_entry"].required
+        assert "order_id" not in tables["ledger_transaction"].required
