@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from domain.cards.ports import IssuerOrderState, RechargeFacts
+from domain.cards.ports import IssuerOrderState
+from domain.orders.notices import Facts
 from domain.payments.ports import ChannelRefundState
 from tests.simulation.channels import ChannelRefund, PayerRefused, SimulatedChannel, Trade
 from tests.simulation.fate import SeededFate
@@ -13,6 +14,14 @@ from tests.simulation.world import Third, World
 
 HOUR_S = 3_600.0
 DAY_S = 24 * HOUR_S
+
+
+class Telling(StrEnum):
+    """When a callback is sent: as the next one, behind later ones, or never."""
+
+    NEXT = "next"
+    LAST = "last"
+    NEVER = "never"
 
 
 class Fortune(StrEnum):
@@ -30,6 +39,8 @@ class Fortune(StrEnum):
     CROSSING = "is refused and succeeds, told the other way round"
     REVERSED = "succeeds and is taken back"
     REVERSED_CROSSING = "succeeds and is taken back, told the other way round"
+    CORRECTED_TWICE = "is refused, succeeds after all and is taken back"
+    CROSSING_REVERSED = "is refused and succeeds, told the other way round, and is taken back"
     REVERSED_UNHEARD = "succeeds and is taken back before anybody hears of it"
 
 
@@ -47,7 +58,11 @@ FORTUNES = {
     Fortune.REVERSED: 2.0,
     Fortune.REVERSED_CROSSING: 1.0,
     Fortune.REVERSED_UNHEARD: 1.0,
+    Fortune.CORRECTED_TWICE: 1.0,
+    Fortune.CROSSING_REVERSED: 1.0,
 }
+# What follows within seconds.
+QUICK = {Fortune.CROSSING, Fortune.REVERSED_CROSSING, Fortune.REVERSED_UNHEARD, Fortune.CROSSING_REVERSED}
 REFUND_FORTUNES = {"at once": 2.0, "soon": 6.0, "late": 1.0, "abnormal": 1.5, "abnormal for good": 0.5}
 
 
@@ -108,26 +123,20 @@ class Conduct(Third):
         timeline, issuer = self.world.timeline, self.world.issuer
         wait_s = {Fortune.COMPENSATED: HOUR_S, Fortune.STUCK: DAY_S}.get(fortune, 0.0)
         await timeline.sleep(wait_s + self.fate.about(8.0))
-        told: list[RechargeFacts] = []
-        crossing = fortune in {Fortune.CROSSING, Fortune.REVERSED_CROSSING}
-        quickly = crossing or fortune is Fortune.REVERSED_UNHEARD
-        for index, state in enumerate(_states(fortune)):
+        for index, (state, told) in enumerate(_course(fortune)):
             if index:
-                await timeline.sleep(self.fate.about(10.0 if quickly else HOUR_S / 2))
+                await timeline.sleep(self.fate.about(10.0 if fortune in QUICK else HOUR_S / 2))
             facts = issuer.settle(recharge, state)
             self.world.note(f"the issuer has {state} {recharge.attempt_id}")
-            if crossing:
-                told.insert(0, facts)
-            elif fortune is not Fortune.SILENT and (index or fortune is not Fortune.REVERSED_UNHEARD):
+            if told is Telling.NEXT:
                 self._tell(issuer.name, facts)
-        for facts in told:
-            self._tell(issuer.name, facts, late=False)
-            await timeline.sleep(60.0)
+            elif told is Telling.LAST:
+                self._tell(issuer.name, facts, after_s=60.0)
 
-    def _tell(self, source: str, facts: object, *, late: bool = True) -> None:
-        letter = self.world.post.write(source, facts)  # type: ignore[arg-type]
-        delay_s = self.fate.about(1.0)
-        if late and self.fate.chance(0.05, "a callback is hours late"):
+    def _tell(self, source: str, facts: Facts, *, after_s: float = 0.0) -> None:
+        letter = self.world.post.write(source, facts)
+        delay_s = after_s + self.fate.about(1.0)
+        if not after_s and self.fate.chance(0.05, "a callback is hours late"):
             delay_s = self.fate.about(3 * HOUR_S)
         self.world.post.send(letter, after_s=delay_s)
         while self.fate.chance(0.15, "a callback comes again"):
@@ -135,12 +144,17 @@ class Conduct(Third):
             self.world.post.send(letter, after_s=delay_s)
 
 
-def _states(fortune: Fortune) -> tuple[IssuerOrderState, ...]:
-    succeeded, refused = IssuerOrderState.SUCCEEDED, IssuerOrderState.REFUSED
-    if fortune is Fortune.REFUSED:
-        return (refused,)
-    if fortune in {Fortune.CORRECTED, Fortune.CROSSING}:
-        return (refused, succeeded)
-    if fortune in {Fortune.REVERSED, Fortune.REVERSED_CROSSING, Fortune.REVERSED_UNHEARD}:
-        return (succeeded, IssuerOrderState.REVERSED)
-    return (succeeded,)
+def _course(fortune: Fortune) -> tuple[tuple[IssuerOrderState, Telling], ...]:
+    """Return what the issuer does to a recharge, one after the other, and how it tells of each."""
+    succeeded, refused, reversed_ = IssuerOrderState.SUCCEEDED, IssuerOrderState.REFUSED, IssuerOrderState.REVERSED
+    return {
+        Fortune.SILENT: ((succeeded, Telling.NEVER),),
+        Fortune.REFUSED: ((refused, Telling.NEXT),),
+        Fortune.CORRECTED: ((refused, Telling.NEXT), (succeeded, Telling.NEXT)),
+        Fortune.CROSSING: ((refused, Telling.LAST), (succeeded, Telling.NEXT)),
+        Fortune.REVERSED: ((succeeded, Telling.NEXT), (reversed_, Telling.NEXT)),
+        Fortune.REVERSED_CROSSING: ((succeeded, Telling.LAST), (reversed_, Telling.NEXT)),
+        Fortune.REVERSED_UNHEARD: ((succeeded, Telling.NEVER), (reversed_, Telling.NEXT)),
+        Fortune.CORRECTED_TWICE: ((refused, Telling.NEXT), (succeeded, Telling.NEXT), (reversed_, Telling.NEXT)),
+        Fortune.CROSSING_REVERSED: ((refused, Telling.LAST), (succeeded, Telling.NEXT), (reversed_, Telling.NEXT)),
+    }.get(fortune, ((succeeded, Telling.NEXT),))

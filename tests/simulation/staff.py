@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from domain.cards.ports import IssuerOrderState
+from domain.identity.staff import Staff
 from domain.orders import cases, reviewing
 from domain.orders.cases import CaseClosed, SecondPersonNeeded
 from domain.orders.reviewing import ReviewNotPending, ReviewOwnOrder
@@ -50,7 +51,7 @@ class Office:
             )
         for case in await cases.waiting(staff=self.world.staff[0], first=PAGE, after=None):
             if not (patient and self.fate.chance(0.3, "a case waits")):
-                await self._decide(case)
+                await self._decide(case, patient)
 
     async def finish(self) -> bool:
         """Decide everything that can be decided, and return whether anything was."""
@@ -65,17 +66,26 @@ class Office:
         open_cases = await cases.waiting(staff=self.world.staff[0], first=PAGE, after=None)
         return [*((review.id, None) for review in reviews), *((case.id, case.outcome) for case in open_cases)]
 
-    async def _decide(self, case: ManualCase) -> None:
+    async def _decide(self, case: ManualCase, patient: bool) -> None:
         outcome = await self._outcome(case)
         if outcome is None:
             return
-        maker, checker = self.fate.dice.sample(self.world.staff, 2)
+        maker, checker = self._two(case, careless=patient and self.fate.chance(0.2, "staff forgets who may decide"))
         propose = partial(cases.propose, staff=maker, case_id=case.id, reason="looked at")
         if case.state is CaseState.OPEN:
             await self._ask(partial(propose, outcome=outcome))
         refused = await self._ask(partial(cases.approve, staff=checker, case_id=case.id, outcome=outcome))
         if isinstance(refused, WalletInsufficient):
             await self._ask(partial(propose, outcome=CaseOutcome.WRITE_OFF))
+
+    def _two(self, case: ManualCase, *, careless: bool) -> tuple[Staff, Staff]:
+        """Return who proposes and who approves; who is careless does not ask whether they may."""
+        if careless:
+            maker, checker = self.fate.dice.choices(self.world.staff, k=2)
+            return maker, checker
+        able = [member for member in self.world.staff if member.customer_id != case.user_id]
+        maker, checker = self.fate.dice.sample(able, 2)
+        return (maker, checker) if checker.id != case.proposed_by else (checker, maker)
 
     async def _ask(self, work: Callable[..., Coroutine[Any, Any, object]]) -> Exception | None:
         """Have the server do it, and return why it would not. What gets no answer is looked at again later."""
