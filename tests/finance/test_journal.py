@@ -104,10 +104,10 @@ class TestProject:
         for _ in range(3):
             await book(pay(somebodys(OWNER)))
         await project()
-        before = [dict(line) for line in await journal()]
+        before = [dict(line) for line in await journal()]  # type: ignore[call-overload]
         await FinanceCursor.all().update(position=1)
         assert await project() == 2
-        assert [dict(line) for line in await journal()] == before
+        assert [dict(line) for line in await journal()] == before  # type: ignore[call-overload]
         assert await audit.findings() == []
 
     async def test_a_batch_is_whole_or_has_not_happened(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,7 +234,7 @@ class TestGenerations:
             await run_sql("UPDATE finance_journal SET account = 'loss'")
         wrong = (await journal())[0]
         await FinanceJournal(
-            **{name: value for name, value in dict(wrong).items() if name != "id"} | {"line_number": 7}
+            **{name: value for name, value in dict(wrong).items() if name != "id"} | {"line_number": 7}  # type: ignore[call-overload]
         ).save(force_create=True)
         assert {finding.rule for finding in await audit.findings()} == {audit.JOURNAL_RULE, audit.DAYS_RULE}
         number = await operations.begin_generation(now=LATE)

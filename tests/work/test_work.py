@@ -85,7 +85,7 @@ class TestWorker:
 
         job = await self._run(fail)
         assert (job.done_at, job.parked_at, job.attempts) == (None, None, 1)
-        assert job.due_at > utc_now()
+        assert job.due_at > job.created_at
         assert job.last_error == "RuntimeError"
 
     async def test_poison_ends_in_the_manual_queue(self) -> None:
