@@ -145,4 +145,5 @@ async def enter_sqlite(batch: Batch, *, now: datetime) -> None:
 
 
 def _json(rows: Sequence[dict[str, object]]) -> str:
-    return orjson.dumps(rows).decode()
+    # asyncpg reads ids as a subclass of UUID, which orjson does not write by itself.
+    return orjson.dumps(rows, default=str).decode()
