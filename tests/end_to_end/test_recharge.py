@@ -74,8 +74,10 @@ def test_the_audit_names_what_was_changed_by_hand(house: RunningHouse) -> None:
     run(_cook(house.environment["DATABASE_URL"]))
     audit = house.client("jobs", "audit-ledger")
     assert audit.returncode == 1
-    assert "BROKEN  a replay rebuilds every balance" in audit.stdout
-    assert "commission_income: a replay rebuilds every balance: balance_fen 1" in audit.stdout
+    assert "BROKEN  a replay rebuilds every balance and version" in audit.stdout
+    named = [line for line in audit.stdout.splitlines() if "commission_income: a replay rebuilds" in line]
+    assert len(named) == 1
+    assert "balance_fen 1, version 1, replayed_fen -50" in named[0]
 
 
 async def _cook(url: str) -> None:
