@@ -54,6 +54,7 @@ async def handle(job: Job, now: datetime) -> None:
                 note("beat", job.key)
                 if beats % BEATS_PER_WRITE == 0:
                     await write_event(job.key)
+                    note("write", job.key)
                 beats += 1
                 await asyncio.sleep(BEAT_S)
         case "quick":
