@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from domain.ledger.audit import REPLAYED_RULE
 from models.database import connected
 from models.ledger import LedgerAccount
 from tests.house_process import RunningHouse
@@ -74,8 +75,9 @@ def test_the_audit_names_what_was_changed_by_hand(house: RunningHouse) -> None:
     run(_cook(house.environment["DATABASE_URL"]))
     audit = house.client("jobs", "audit-ledger")
     assert audit.returncode == 1
-    assert "BROKEN  a replay rebuilds every balance" in audit.stdout
-    assert "commission_income: a replay rebuilds every balance: balance_fen 1" in audit.stdout
+    assert f"BROKEN  {REPLAYED_RULE}" in audit.stdout
+    assert f"commission_income: {REPLAYED_RULE}: shard" in audit.stdout
+    assert "balance_fen 1," in audit.stdout
 
 
 async def _cook(url: str) -> None:

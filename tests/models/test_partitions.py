@@ -99,13 +99,13 @@ class TestPrepare:
         for moment in moments:
             await book(pay(somebodys()), pay(somebodys()), now=moment)
             assert await where(moment) == {"ledger_entry_rest"}
-        before = {entry.id: dict(entry) for entry in await LedgerEntry.all()}  # type: ignore[call-overload]
+        before = await LedgerEntry.all().order_by("id").values()
         done = await prepare(now=LATER, months_ahead=0)
         assert done.moved_count == 12
         assert done.created == ("ledger_entry_y2003m12", "ledger_entry_y2031m04", "ledger_entry_y2031m05")
         for moment, partition in zip(moments, ("y2031m04", "y2031m05", "y2003m12"), strict=True):
             assert await where(moment) == {f"ledger_entry_{partition}"}
-        assert {entry.id: dict(entry) for entry in await LedgerEntry.all()} == before  # type: ignore[call-overload]
+        assert await LedgerEntry.all().order_by("id").values() == before
         assert await audit.findings() == []
         await book(pay(somebodys()), now=LATER + timedelta(days=300))
         assert await where(LATER + timedelta(days=300)) == {"ledger_entry_rest"}
