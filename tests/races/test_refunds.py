@@ -219,8 +219,10 @@ class TestTwoRefundsOfOneOrder:
         assert set(await asyncio.gather(*(house.post(paid) for _ in range(2)))) == {204}
         await house.apply(house.worker, house.another_worker())
         order = await RechargeOrder.get(id=late.order_id)
-        expected = ["PROCESSING", "PROCESSING", "ABNORMAL", "ABNORMAL", "SUCCESS"]
-        assert await refund_states(order) == expected
+        started, _, first, second, last = await refund_states(order)
+        assert (started, second, last) == ("PROCESSING", "ABNORMAL", "SUCCESS")
+        # Whichever of the two was settled first: a success beside one under way, or what stands for both.
+        assert first in {"PROCESSING", "ABNORMAL"}
         for refund in (surplus, late):
             assert await refunded(house, refund) == [(refund.out_refund_no, PRICE_FEN)]
         assert await balance(postings.REFUNDS_PAYABLE) == Money(0)
