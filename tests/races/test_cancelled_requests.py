@@ -29,7 +29,7 @@ from tests.subscriptions.support import eventually
 SEED = 20260501
 MUTATIONS = 250
 AT_ONCE = 20
-NORMAL_S = 5.0
+NORMAL_S = 10.0
 NAME = b"x-name"
 LATER_MAX_MS = 25.0
 

@@ -36,7 +36,7 @@ MUTATIONS = 250
 AT_ONCE = 21
 # Waves that are left alone: the first opens connections, the second tells how long mutations take among as many others.
 UNCUT = 2 * AT_ONCE
-NORMAL_S = 5.0
+NORMAL_S = 10.0
 SETTLED_WITHIN_S = 10.0
 STATES = """
 SELECT CASE WHEN wait_event_type = 'Lock' THEN 'waits for a lock' ELSE state END AS state
