@@ -16,6 +16,7 @@ from tortoise.models import Model
 
 from bench.operations import AMOUNT_YUAN, KEY_MARK, NEAREST, NEAREST_RADIUS_M, ORDERS_SHOWN
 from domain.ledger.postings import customer_prepaid
+from domain.ledger.shards import shard_of
 from kernel.sealing import Sealer
 from kernel.states import CardBrand, FailureKind, OrderState, Product, RefundState, StationBrand
 from models.cards import FuelCard
@@ -196,6 +197,7 @@ class Generator:
             {
                 "id": self._id(BEGINNING),
                 "code": customer_prepaid(identifier),
+                "shard": shard_of(identifier),
                 "balance_fen": -self._random.randrange(100, 100_000),
                 "version": 1,
                 "created_at": BEGINNING,

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from domain.work import operations as work
 from domain.work.operations import Kind
+from jobs import ledger_partitions
 from kernel.settings import Settings
 from models.jobs import Job
 
@@ -26,10 +27,14 @@ class Recurring:
     settings: Settings
 
     def by_kind(self) -> Mapping[str, RecurringHandler]:
-        return {Kind.PURGE_DONE_JOBS: self.purge_done_jobs}
+        return {Kind.PURGE_DONE_JOBS: self.purge_done_jobs, Kind.PREPARE_PARTITIONS: self.prepare_partitions}
 
     async def purge_done_jobs(self, job: Job, now: datetime) -> datetime:
         """Delete one batch of old done work, and come back at once as long as there is more."""
         before = now - timedelta(days=self.settings.job_history_days)
         deleted = await work.purge_done(before=before, limit=PURGE_BATCH_SIZE_MAX)
         return now if deleted == PURGE_BATCH_SIZE_MAX else now + PURGE_INTERVAL
+
+    async def prepare_partitions(self, job: Job, now: datetime) -> datetime:
+        """Make the ledger's months of the time to come, each morning."""
+        return await ledger_partitions.prepare_partitions(settings=self.settings, now=now)

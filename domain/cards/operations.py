@@ -7,6 +7,7 @@ from datetime import datetime
 from tortoise.exceptions import IntegrityError
 
 from domain.cards import rules
+from domain.identity.queries import lock_user
 from domain.identity.viewer import AccountGone, Viewer
 from kernel.errors import YoukaError
 from kernel.ids import new_id
@@ -40,6 +41,7 @@ async def bind(*, viewer: Viewer, number: str, sealer: Sealer, cards_max: int, n
 async def _bind(
     viewer: Viewer, card_number: rules.CardNumber, sealer: Sealer, cards_max: int, now: datetime
 ) -> FuelCard:
+    await lock_user(viewer=viewer)
     digest = sealer.digest(card_number.digits)
     existing = await FuelCard.get_or_none(user_id=viewer.user_id, number_digest=digest)
     if existing:

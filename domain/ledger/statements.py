@@ -145,5 +145,5 @@ async def enter_sqlite(batch: Batch, *, now: datetime) -> None:
 
 
 def _json(rows: Sequence[dict[str, object]]) -> str:
-    # asyncpg reads ids as a subclass of UUID, which orjson does not write by itself.
+    # The driver's own kind of UUID, which is what rows have, is known to JSON by its text only.
     return orjson.dumps(rows, default=str).decode()

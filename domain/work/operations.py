@@ -37,6 +37,7 @@ class Kind(StrEnum):
     QUERY_TOP_UP = "query_top_up"
     ANNOUNCE_PRICES = "announce_prices"
     PURGE_DONE_JOBS = "purge_done_jobs"
+    PREPARE_PARTITIONS = "prepare_partitions"
 
 
 # What the payload of each kind holds, at least. Work that lacks it cannot be done, now or ever.
@@ -52,6 +53,7 @@ PAYLOADS: Mapping[str, Mapping[str, Reader]] = {
     Kind.QUERY_TOP_UP: {"out_trade_no": some_text},
     Kind.ANNOUNCE_PRICES: {"effective_from": datetime.fromisoformat},
     Kind.PURGE_DONE_JOBS: {},
+    Kind.PREPARE_PARTITIONS: {},
 }
 
 

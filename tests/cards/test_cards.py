@@ -85,3 +85,16 @@ class TestBind:
         with pytest.raises(TooManyCards):
             await operations.bind(viewer=viewer, number=PETROCHINA_NUMBER, sealer=SEALER, cards_max=1, now=utc_now())
         assert await FuelCard.all().count() == 1
+
+    async def test_the_limit_holds_when_cards_are_bound_at_once(self) -> None:
+        viewer = await create_viewer()
+        numbers = [f"{int(SINOPEC_NUMBER) + number}" for number in range(12)]
+        outcomes = await asyncio.gather(
+            *(
+                operations.bind(viewer=viewer, number=number, sealer=SEALER, cards_max=3, now=utc_now())
+                for number in numbers
+            ),
+            return_exceptions=True,
+        )
+        assert sum(isinstance(outcome, TooManyCards) for outcome in outcomes) == 9
+        assert await FuelCard.all().count() == 3

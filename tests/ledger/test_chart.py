@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from tortoise.exceptions import IntegrityError
 
@@ -12,7 +14,7 @@ from kernel.clock import utc_now
 from kernel.ids import new_id
 from models.ledger import LedgerAccount
 
-USER = new_id()
+USER = UUID("01a210d1-ce85-78ab-8570-826773425443")
 IN_DESIGN = {
     "channel_clearing:{channel}:{sub_mchid}",
     "escrow:operating",

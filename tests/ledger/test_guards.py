@@ -229,9 +229,8 @@ class TestAppendOnly:
             assert await _rows(table) == before
 
     async def test_the_journal_says_one_side_of_a_line(self) -> None:
-        line = await FinanceJournal.filter(debit_fen__gt=0).first()
-        assert line is not None
-        values = {name: value for name, value in dict(line).items() if name != "id"} | {"position": 77}  # type: ignore[call-overload]
+        line = (await FinanceJournal.filter(debit_fen__gt=0).values())[0]
+        values = {name: value for name, value in line.items() if name != "id"} | {"position": 77}
         for debit, credit in ((1, 1), (0, 0), (-1, 0), (0, -1)):
             row = FinanceJournal(**(values | {"debit_fen": debit, "credit_fen": credit}))
             with pytest.raises(IntegrityError, match="journal_one_side"):

@@ -16,7 +16,7 @@ from domain.events.queries import head, unpublished
 from domain.events.streams import ledger_stream
 from domain.ledger import audit, postings
 from domain.ledger.operations import AccountOverdrawn, PostedAlready, PostingOutsideTransaction, post
-from domain.ledger.postings import Posting
+from domain.ledger.postings import Posting, Whose
 from domain.ledger.queries import balance, wallet_balances, wallet_held
 from domain.ledger.shards import HOUSE_SHARD, LEDGER_SHARDS, shard_of
 from kernel.clock import utc_now
@@ -91,6 +91,14 @@ class TestPost:
         }
         assert (second.position, second.payload["key"]) == (2, f"{whose.order_id}:failed:1")
         assert await unpublished(limit=10) == []
+
+    async def test_ids_may_come_from_the_database(self) -> None:
+        await book(pay(somebodys()))
+        row = await LedgerTransaction.get()
+        assert row.order_id is not None
+        assert row.user_id is not None
+        await book(pay(Whose(row.order_id, row.user_id), attempt=2))
+        assert {row.order_id} == set(await LedgerTransaction.all().values_list("order_id", flat=True))
 
     async def test_few_statements(self) -> None:
         whose = somebodys()

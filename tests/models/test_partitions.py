@@ -11,11 +11,15 @@ import pytest
 from tortoise.exceptions import IntegrityError
 
 from domain.ledger import audit
+from domain.work.operations import Kind
 from jobs.ledger_partitions import RETRY_AFTER, next_due, prepare_partitions
+from jobs.recurring import Recurring
+from jobs.worker import Handler, Worker
 from kernel.clock import utc_now
 from kernel.settings import Settings
 from models import partitions
 from models.database import connected, migrate, transactional
+from models.jobs import Job
 from models.ledger import LedgerEntry
 from models.partitions import Month, Prepared, PreparedOutsideTransaction
 from tests.ledger.booking import book, pay, run_sql, select, somebodys
@@ -99,13 +103,13 @@ class TestPrepare:
         for moment in moments:
             await book(pay(somebodys()), pay(somebodys()), now=moment)
             assert await where(moment) == {"ledger_entry_rest"}
-        before = {entry.id: dict(entry) for entry in await LedgerEntry.all()}  # type: ignore[call-overload]
+        before = await LedgerEntry.all().order_by("id").values()
         done = await prepare(now=LATER, months_ahead=0)
         assert done.moved_count == 12
         assert done.created == ("ledger_entry_y2003m12", "ledger_entry_y2031m04", "ledger_entry_y2031m05")
         for moment, partition in zip(moments, ("y2031m04", "y2031m05", "y2003m12"), strict=True):
             assert await where(moment) == {f"ledger_entry_{partition}"}
-        assert {entry.id: dict(entry) for entry in await LedgerEntry.all()} == before  # type: ignore[call-overload]
+        assert await LedgerEntry.all().order_by("id").values() == before
         assert await audit.findings() == []
         await book(pay(somebodys()), now=LATER + timedelta(days=300))
         assert await where(LATER + timedelta(days=300)) == {"ledger_entry_rest"}
@@ -171,6 +175,22 @@ class TestJob:
         due = await prepare_partitions(settings=Settings(ledger_partitions_ahead_months=1), now=LATER)
         assert due == next_due(LATER)
         assert {"ledger_entry_y2031m04", "ledger_entry_y2031m05"} <= set(await months())
+
+    async def test_every_worker_does_it_and_it_comes_back(self, ledger: str) -> None:
+        settings = Settings(ledger_partitions_ahead_months=6)
+        handlers: dict[str, Handler] = {Kind.PREPARE_PARTITIONS: Recurring(settings).by_kind()[Kind.PREPARE_PARTITIONS]}
+        started_at = utc_now()
+        workers = [Worker(handlers, settings, recurring=handlers) for _ in range(2)]
+        for worker in workers:
+            worker.start()
+        async with asyncio.timeout(10):
+            while not await Job.filter(attempts=1).exists():  # noqa: ASYNC110 -- the table is what is waited for.
+                await asyncio.sleep(0.01)
+        for worker in workers:
+            await worker.stop()
+        job = await Job.get()
+        assert job.due_at in {next_due(started_at), next_due(utc_now())}
+        assert len(await months()) == 1 + 7
 
     async def test_it_gives_way_to_a_long_reader(self, ledger: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(partitions, "LOCK_TIMEOUT_MS", 50)

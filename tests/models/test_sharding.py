@@ -40,6 +40,7 @@ GLOBAL = {
     "event_stream": "the heads of those streams, beside them",
     "finance_generation": "which journal is valid is one decision for all shards",
     "job": "each shard has its own: work lies beside what it is about, and no job is about two users",
+    "job_intervention": "beside its job",
     "offer": "everybody takes from one stock",
     "price": "reference data that each shard holds a copy of",
     "price_region": "the same",

@@ -12,6 +12,7 @@ from domain.ledger.queries import balance
 from domain.orders import refunding
 from domain.orders.owing import paid_from
 from domain.payments.ports import Channels, RefundFacts
+from gateways.assembly import third_parties
 from kernel.clock import utc_now
 from kernel.money import Money
 from kernel.states import ErrorKind, OrderState, PaymentState, RefundState
@@ -113,7 +114,9 @@ class TestOneRefund:
     async def test_a_request_that_was_not_answered_is_repeated_under_its_number(self, house: OpenHouse) -> None:
         refund = await owed(house)
         house.sandbox.faults(refund="timeout", times=1)
-        assert await push(house, refund) is False
+        impatient = house.settings.model_copy(update={"third_party_timeout_s": 1.0})
+        async with third_parties(impatient) as parties:
+            assert await push(house, refund, channels=parties.channels) is False
         assert await state_of(refund) is RefundState.PROCESSING
         house.sandbox.clear_faults()
         await asyncio.gather(push(house, refund), push(house, refund, after_ms=6))
@@ -219,8 +222,10 @@ class TestTwoRefundsOfOneOrder:
         assert set(await asyncio.gather(*(house.post(paid) for _ in range(2)))) == {204}
         await house.apply(house.worker, house.another_worker())
         order = await RechargeOrder.get(id=late.order_id)
-        expected = ["PROCESSING", "PROCESSING", "ABNORMAL", "ABNORMAL", "SUCCESS"]
-        assert await refund_states(order) == expected
+        started, _, first, second, last = await refund_states(order)
+        assert (started, second, last) == ("PROCESSING", "ABNORMAL", "SUCCESS")
+        # Whichever of the two was settled first: a success beside one under way, or what stands for both.
+        assert first in {"PROCESSING", "ABNORMAL"}
         for refund in (surplus, late):
             assert await refunded(house, refund) == [(refund.out_refund_no, PRICE_FEN)]
         assert await balance(postings.REFUNDS_PAYABLE) == Money(0)

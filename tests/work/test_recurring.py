@@ -78,7 +78,7 @@ class TestRecurring:
             async with third_parties(settings) as parties, working(settings, parties, SEALER) as worker:
                 async with asyncio.timeout(10):
                     await committed.wait()
-                    while await Job.filter(kind=Kind.PURGE_DONE_JOBS, attempts=0).exists():
+                    while not await Job.filter(kind=Kind.PURGE_DONE_JOBS, attempts__gt=0).exists():
                         await worker.settle()
                         await asyncio.sleep(0)
         assert await keys() == {"recurring"}
