@@ -28,7 +28,7 @@ export PIP_NO_INPUT := 1
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run demo token test check lint bench lock sdl migrate clean
+.PHONY: help run demo token test check lint bench storm lock sdl migrate clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ lint: $(VENV)/.dev ## everything in check but the tests
 
 bench: $(VENV)/.dev ## measure queries and recharges beside a plain strawberry server
 	@$(PY) -m bench
+
+storm: $(VENV)/.dev ## recharge while everything is killed, and prove that no money is lost (ARGS="--faults")
+	@$(PY) -m bench.storm $(ARGS)
 
 lock: ## refresh both lock files (needs uv; ARGS="--upgrade" moves to newer versions)
 	@command -v uv >/dev/null 2>&1 || { echo 'make lock needs uv on the PATH.' >&2; exit 1; }

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
-from rich.console import Console
 
 from bench import machine, report
 from bench.answers import AnswersDiffer
@@ -22,8 +19,10 @@ from bench.databases import databases
 from bench.dataset import Dataset, Generator, write_samples
 from bench.operations import AnswerWrong
 from bench.options import Options, parse
+from bench.processes import ServerFailed
 from bench.rounds import MODULES, Bench, OrdersLost, Results, run_engine
-from bench.servers import LoadFailed, ServerFailed, generating
+from bench.servers import LoadFailed, generating
+from bench.terminal import end_on_termination, telling
 from domain.identity.tokens import TokenAuthority
 from kernel import keys
 from kernel.clock import utc_now
@@ -102,25 +101,9 @@ def run(options: Options, progress: Callable[[str], None]) -> dict[str, Any]:
     )
 
 
-@contextmanager
-def telling() -> Iterator[Callable[[str], None]]:
-    """Show where the run is: one line that changes on a terminal, a line for each step elsewhere."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda step: print(step, file=sys.stderr, flush=True)
-        return
-    with console.status("") as status:
-        yield status.update
-
-
-def _terminated(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt
-
-
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
-    # Being asked to end is like Ctrl-C: every context on the way out stops what it started.
-    signal.signal(signal.SIGTERM, _terminated)
+    end_on_termination()
     try:
         with telling() as progress:
             found = run(options, progress)

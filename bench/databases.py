@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from unittest import mock
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -66,8 +65,8 @@ def _postgres_server(cores: frozenset[int] | None) -> Iterator[str]:
     if urlsplit(given).scheme in {"postgres", "postgresql"}:
         yield given
         return
-    with running_on(cores), mock.patch.dict(services.POSTGRES_SETTINGS, DURABLE):
-        service = services.start_postgres()
+    with running_on(cores):
+        service = services.start_postgres(DURABLE)
     try:
         yield service.url
     finally:

@@ -17,7 +17,8 @@ from bench.databases import written
 from bench.load import Measured, Plan
 from bench.operations import OPERATIONS
 from bench.options import Options
-from bench.servers import HOST, Generator, LoadFailed, Server, serving
+from bench.processes import HOST
+from bench.servers import Generator, LoadFailed, Server, serving
 
 OURS, BASELINE = "youka", "baseline"
 MODULES = {OURS: "app", BASELINE: "bench.baseline"}

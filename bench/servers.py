@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import http.client
-import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from functools import partial
 from typing import IO
 
 import orjson
 
 from bench.load import Measured, Plan
 from bench.machine import move, running_on
+from bench.processes import HOST, ROOT, Process, answers, log_tail
 from tests.services import find_free_port
-
-ROOT = Path(__file__).resolve().parent.parent
-HOST = "127.0.0.1"
-START_WITHIN_S = 30.0
-STOP_WITHIN_S = 15.0
-POLL_INTERVAL_S = 0.02
-LOG_TAIL_MAX_BYTES = 4_000
-
-# The pipe to the process closes when the benchmark ends, in whatever way, and takes the process along.
-GUARDED = """
-import os, runpy, signal, sys, threading
-def guard():
-    os.read(0, 1)
-    os.kill(os.getpid(), signal.SIGTERM)
-threading.Thread(target=guard, daemon=True).start()
-runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
-"""
-
-
-class ServerFailed(RuntimeError):
-    """A process of the benchmark did not start, or did not last; the message carries the end of its log."""
 
 
 class LoadFailed(RuntimeError):
@@ -58,11 +35,7 @@ class Server:
         return f"http://{HOST}:{self.port}"
 
     def log_tail(self) -> str:
-        # Reading at a position leaves alone the offset at which the server writes.
-        size = os.fstat(self.log.fileno()).st_size
-        return os.pread(self.log.fileno(), LOG_TAIL_MAX_BYTES, max(0, size - LOG_TAIL_MAX_BYTES)).decode(
-            errors="replace"
-        )
+        return log_tail(self.log)
 
 
 @contextmanager
@@ -73,60 +46,20 @@ def serving(
     with ExitStack() as stack:
         started = {name: _start(stack, name, module, environments[name]) for name, module in modules.items()}
         for server, process in started.values():
-            _wait_until_ready(server, process)
+            process.wait_until(partial(answers, server.port, "/readyz"))
             # They start anywhere, so that one core need not do it all, and are measured where they belong.
             move(server.pid, cores)
         yield {name: server for name, (server, _) in started.items()}
 
 
-def _start(
-    stack: ExitStack, name: str, module: str, environment: Mapping[str, str]
-) -> tuple[Server, subprocess.Popen[bytes]]:
-    log, port = tempfile.TemporaryFile(), find_free_port()  # noqa: SIM115 -- the stack closes it.
+def _start(stack: ExitStack, name: str, module: str, environment: Mapping[str, str]) -> tuple[Server, Process]:
+    log = tempfile.TemporaryFile()  # noqa: SIM115 -- the stack closes it.
     stack.callback(log.close)
-    process = subprocess.Popen(
-        [sys.executable, "-c", GUARDED, module],
-        cwd=ROOT,
-        env={**environment, "PORT": str(port)},
-        stdin=subprocess.PIPE,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        # Ctrl-C is for the benchmark, which then ends its servers in order.
-        start_new_session=True,
-    )
-    stack.callback(_stop, process)
+    port = find_free_port()
+    process = Process(name, module, {**environment, "PORT": str(port)}, log)
+    process.start()
+    stack.callback(process.stop)
     return Server(name, port, process.pid, log), process
-
-
-def _wait_until_ready(server: Server, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_WITHIN_S
-    while not _ready(server.port):
-        if process.poll() is not None:
-            raise ServerFailed(f"{server.name} ended with exit code {process.returncode}:\n{server.log_tail()}")
-        if time.monotonic() > deadline:
-            raise ServerFailed(f"{server.name} was not ready within {START_WITHIN_S:.0f} s:\n{server.log_tail()}")
-        time.sleep(POLL_INTERVAL_S)
-
-
-def _ready(port: int) -> bool:
-    connection = http.client.HTTPConnection(HOST, port, timeout=2)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    assert process.stdin is not None
-    process.stdin.close()
-    try:
-        process.wait(STOP_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 class Generator:

@@ -17,7 +17,7 @@ import httpx
 from jobs.imports import load_demo_data
 from kernel.logs import configure_logging
 from kernel.settings import Settings, get_settings
-from models.database import UNREACHABLE, connected, migrate
+from models.database import UNREACHABLE, connected, migrate, patient
 from models.stations import Station
 
 START_WITHIN_S = 20.0
@@ -34,7 +34,7 @@ async def prepare(settings: Settings) -> None:
     """Bring the database up to date; the demo data is loaded where there is no station yet. Raises StartFailed."""
     try:
         await migrate(settings.database)
-        async with connected(settings.database):
+        async with connected(settings.database, patient(settings)):
             if not await Station.exists():
                 await load_demo_data()
     except UNREACHABLE as error:

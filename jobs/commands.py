@@ -13,7 +13,7 @@ from tortoise.exceptions import BaseORMException
 from jobs.import_report import printable
 from jobs.wakes import forwarding_wakes
 from kernel.settings import get_settings
-from models.database import UNREACHABLE, connected, migrate
+from models.database import UNREACHABLE, connected, migrate, patient
 
 NO_TABLE = re.compile(r"no such table|relation .* does not exist")
 
@@ -31,7 +31,7 @@ def on_database(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
         # The embedded database is nobody else's to prepare; another one is migrated when its deployment says so.
         if settings.database.startswith("sqlite"):
             await migrate(settings.database)
-        async with connected(settings.database), forwarding_wakes(settings.redis_url):
+        async with connected(settings.database, patient(settings)), forwarding_wakes(settings.redis_url):
             return await work()
 
     try:

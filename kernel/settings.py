@@ -43,9 +43,10 @@ class Settings(BaseSettings):
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
     database_pool_size_max: Annotated[int, Field(ge=1)] = 10
-    database_command_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    database_command_timeout_s: Annotated[float, Field(gt=0)] = 3.0
     database_long_command_timeout_s: Annotated[float, Field(gt=0)] = 3_600.0
-    database_connect_timeout_s: Annotated[float, Field(gt=0)] = 5.0
+    database_connect_timeout_s: Annotated[float, Field(gt=0)] = 2.0
+    database_acquire_timeout_s: Annotated[float, Field(gt=0)] = 4.0
     sqlite_busy_timeout_ms: Annotated[int, Field(ge=0)] = 5_000
 
     token_issuer: str = "youka"

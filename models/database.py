@@ -58,6 +58,9 @@ class UnsupportedDatabase(ValueError):
 # What opening a database raises where its address, its password or its host is wrong.
 UNREACHABLE = (UnsupportedDatabase, asyncpg.InvalidAuthorizationSpecificationError, OSError)
 
+# The server gives a statement up a little before the client does, so that its word for that still arrives.
+STATEMENT_SHARE = 0.8
+
 
 def config(url: str, settings: Settings | None = None) -> dict[str, Any]:
     """Return Tortoise's configuration for an address. Raises UnsupportedDatabase."""
@@ -83,6 +86,7 @@ def _connection(url: str, settings: Settings) -> dict[str, Any]:
         }
     if parts.scheme in {"postgres", "postgresql"}:
         options: dict[str, Any] = dict(parse_qsl(parts.query))
+        statement_timeout_ms = str(int(settings.database_command_timeout_s * STATEMENT_SHARE * 1_000))
         return {
             "engine": "models.engines.postgres",
             "credentials": {
@@ -96,6 +100,12 @@ def _connection(url: str, settings: Settings) -> dict[str, Any]:
                 # Without these a lost packet hangs a request, and the shutdown, for good.
                 "command_timeout": settings.database_command_timeout_s,
                 "timeout": settings.database_connect_timeout_s,
+                "acquire_timeout": settings.database_acquire_timeout_s,
+                # Nor may the server wait for a client whose packets are lost: it would keep its rows locked meanwhile.
+                "server_settings": {
+                    "statement_timeout": statement_timeout_ms,
+                    "idle_in_transaction_session_timeout": statement_timeout_ms,
+                },
                 **options,
             },
         }

@@ -16,6 +16,8 @@ from sandbox.store import Document, Kind, Store
 
 PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 TIMEOUT_S = 5.0
+# A receiver that is away for long owes hundreds of answers; they are not all waited for at the same time.
+TRIES_AT_ONCE_MAX = 32
 LOWEST_REDIRECT = 300
 AT_ONCE, OLDEST_FIRST, NEWEST_FIRST = "at_once", "oldest_first", "newest_first"
 ORDERS = (AT_ONCE, OLDEST_FIRST, NEWEST_FIRST)
@@ -35,6 +37,7 @@ class Courier:
         self._store, self._faults = store, faults
         self._signers: dict[str, Signer] = {}
         self._client = httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False)
+        self._turns = asyncio.Semaphore(TRIES_AT_ONCE_MAX)
         self._tasks: set[asyncio.Task[object]] = set()
 
     def add_sender(self, sender: str, signer: Signer) -> None:
@@ -118,9 +121,10 @@ class Courier:
         delivery = self._store.get(Kind.DELIVERY, id)
         assert delivery is not None
         body = delivery["body"].encode()
-        headers = {"Content-Type": "application/json", **self._signers[delivery["sender"]](body)}
         try:
-            response = await self._client.post(delivery["url"], content=body, headers=headers)
+            async with self._turns:
+                headers = {"Content-Type": "application/json", **self._signers[delivery["sender"]](body)}
+                response = await self._client.post(delivery["url"], content=body, headers=headers)
         except httpx.HTTPError as error:
             result, delivered = type(error).__name__, False
         else:

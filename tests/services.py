@@ -18,8 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -55,7 +56,7 @@ POSTGRES_SETTINGS = {
 }
 
 # The shell also waits on a pipe that the tests hold. However they end, kill -9 included, the pipe closes; then the
-# server gets its signal and its folder goes.
+# server gets its signal and its folder goes, where it is to go.
 SUPERVISOR = """
 signal=$1 folder=$2; shift 2
 exec 3<&0
@@ -64,7 +65,7 @@ exec 3<&0
 exec 3<&-
 wait "$server"; status=$?
 kill "$reader" 2>/dev/null
-rm -rf "$folder"
+[ -z "$folder" ] || rm -rf "$folder"
 exit "$status"
 """
 
@@ -93,9 +94,11 @@ def find_free_port() -> int:
 
 
 class Service:
-    """A running server of our own. `stop` is orderly, `kill` is a power cut; after both it is gone, with its data."""
+    """A running server of our own. `stop` is orderly, `kill` is a power cut; the folder, if any, goes with it."""
 
-    def __init__(self, name: str, url: str, process: subprocess.Popen[bytes], folder: Path, log: IO[bytes]) -> None:
+    def __init__(
+        self, name: str, url: str, process: subprocess.Popen[bytes], folder: Path | None, log: IO[bytes]
+    ) -> None:
         self.name = name
         self.url = url
         self._process = process
@@ -119,7 +122,8 @@ class Service:
             self._process.wait(STOP_TIMEOUT_S)
         self._process.stdin.close()
         self._log.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def wait_until(self, ready: Callable[[], bool]) -> None:
         """Return once `ready` says so. Raises ServiceFailed where the process ends first, or takes too long."""
@@ -136,10 +140,72 @@ class Service:
             time.sleep(POLL_INTERVAL_S)
 
 
-def start_postgres() -> Service:
-    """Start an empty PostgreSQL 18. Raises ServiceUnavailable, ServiceFailed."""
-    binaries = _postgres_binaries()
-    return _with_attempts(lambda: _start_postgres(binaries))
+@dataclass(frozen=True, slots=True)
+class PostgresFiles:
+    """A PostgreSQL 18 in a folder, with a port and a password. It starts any number of times and keeps its data."""
+
+    folder: Path
+    binaries: Path
+    port: int
+    password: str
+    account: pwd.struct_passwd | None
+
+    @classmethod
+    def create(cls, folder: Path) -> PostgresFiles:
+        """Make an empty one below the folder. Raises ServiceUnavailable, ServiceFailed."""
+        binaries, password = _postgres_binaries(), secrets.token_hex(16)
+        account = pwd.getpwnam(UNPRIVILEGED_ACCOUNT) if os.geteuid() == 0 else None
+        (folder / "password").write_text(password)
+        if account:
+            binaries = _copied_for(account, binaries, folder)
+        _initdb(binaries, folder, account)
+        return cls(folder, binaries, find_free_port(), password, account)
+
+    @property
+    def url(self) -> str:
+        return f"postgres://postgres:{self.password}@{LOOPBACK}:{self.port}/postgres"
+
+    def start(self, settings: Mapping[str, str], *, removed_at_end: bool = False) -> Service:
+        """Start it and return once it answers. Raises ServiceFailed."""
+        options = {**POSTGRES_SETTINGS, **settings, "port": str(self.port)}
+        service = _supervised(
+            f"PostgreSQL on port {self.port}",
+            self.url,
+            [str(self.binaries / "postgres"), "-D", str(self._data), *(f"--{key}={options[key]}" for key in options)],
+            folder=self.folder,
+            removed_at_end=removed_at_end,
+            signal_name="INT",
+            account=self.account,
+        )
+        service.wait_until(lambda: run(_postgres_answers(service.url)))
+        return service
+
+    def stop_immediately(self) -> None:
+        """End it without a checkpoint and without a word to its clients, so that its next start recovers from the log.
+
+        https://www.postgresql.org/docs/18/server-shutdown.html. Raises ServiceFailed.
+        """
+        command = [self.binaries / "pg_ctl", "stop", "--pgdata", self._data, "--mode", "immediate", "--wait"]
+        done = subprocess.run(
+            [*map(str, command), "--timeout", f"{STOP_TIMEOUT_S:.0f}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=self.folder,
+            check=False,
+            **_as(self.account),
+        )
+        if done.returncode:
+            raise ServiceFailed(f"pg_ctl failed:\n{done.stdout.decode(errors='replace')}")
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+
+def start_postgres(settings: Mapping[str, str] | None = None) -> Service:
+    """Start an empty PostgreSQL 18; `settings` replace its own. Raises ServiceUnavailable, ServiceFailed."""
+    return _with_attempts(lambda: _start_postgres(settings or {}))
 
 
 def start_redis(port: int | None = None) -> Service:
@@ -158,25 +224,13 @@ def _with_attempts(start: Callable[[], Service]) -> Service:
     return start()
 
 
-def _start_postgres(binaries: Path) -> Service:
+def _start_postgres(settings: Mapping[str, str]) -> Service:
     folder = Path(tempfile.mkdtemp(prefix="youka-postgres-"))
-    port, password = find_free_port(), secrets.token_hex(16)
-    account = pwd.getpwnam(UNPRIVILEGED_ACCOUNT) if os.geteuid() == 0 else None
-    (folder / "password").write_text(password)
-    if account:
-        binaries = _copied_for(account, binaries, folder)
-    _initdb(binaries, folder, account)
-    settings = {**POSTGRES_SETTINGS, "port": str(port)}
-    service = _supervised(
-        f"PostgreSQL on port {port}",
-        f"postgres://postgres:{password}@{LOOPBACK}:{port}/postgres",
-        [str(binaries / "postgres"), "-D", str(folder / "data"), *(f"--{key}={settings[key]}" for key in settings)],
-        folder=folder,
-        signal_name="INT",
-        account=account,
-    )
-    service.wait_until(lambda: run(_postgres_answers(service.url)))
-    return service
+    try:
+        return PostgresFiles.create(folder).start(settings, removed_at_end=True)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _copied_for(account: pwd.struct_passwd, binaries: Path, folder: Path) -> Path:
@@ -209,7 +263,6 @@ def _initdb(binaries: Path, folder: Path, account: pwd.struct_passwd | None) -> 
         **_as(account),
     )
     if done.returncode:
-        shutil.rmtree(folder, ignore_errors=True)
         raise ServiceFailed(f"initdb failed:\n{done.stdout.decode(errors='replace')}")
 
 
@@ -224,6 +277,7 @@ def _start_redis(binary: Path, port: int) -> Service:
             "--appendonly", "no", "--dir", str(folder), "--daemonize", "no",
         ],
         folder=folder,
+        removed_at_end=True,
         signal_name="TERM",
         account=None,
     )  # fmt: skip
@@ -232,12 +286,19 @@ def _start_redis(binary: Path, port: int) -> Service:
 
 
 def _supervised(
-    name: str, url: str, command: list[str], *, folder: Path, signal_name: str, account: pwd.struct_passwd | None
+    name: str,
+    url: str,
+    command: list[str],
+    *,
+    folder: Path,
+    removed_at_end: bool,
+    signal_name: str,
+    account: pwd.struct_passwd | None,
 ) -> Service:
     # The log has no name, so that it can still be read when the supervisor has removed the folder.
     log = tempfile.TemporaryFile()  # noqa: SIM115 -- the service closes it.
     process = subprocess.Popen(
-        ["/bin/sh", "-c", SUPERVISOR, "sh", signal_name, str(folder), *command],
+        ["/bin/sh", "-c", SUPERVISOR, "sh", signal_name, str(folder) if removed_at_end else "", *command],
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -246,7 +307,7 @@ def _supervised(
         start_new_session=True,
         **_as(account),
     )
-    return Service(name, url, process, folder, log)
+    return Service(name, url, process, folder if removed_at_end else None, log)
 
 
 def _as(account: pwd.struct_passwd | None) -> dict[str, Any]:

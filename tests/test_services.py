@@ -20,7 +20,17 @@ import redis
 from tortoise import Tortoise
 
 from tests import services
-from tests.services import LOOPBACK, Service, ServiceFailed, ServiceUnavailable, find_free_port, run, start_redis
+from tests.conftest import execute
+from tests.services import (
+    LOOPBACK,
+    PostgresFiles,
+    Service,
+    ServiceFailed,
+    ServiceUnavailable,
+    find_free_port,
+    run,
+    start_redis,
+)
 
 OWN_POSTGRES = not os.environ.get("DATABASE_URL", "").startswith("postgres")
 OWN_REDIS = not os.environ.get("REDIS_URL")
@@ -125,6 +135,30 @@ class TestOwnServer:
             time.sleep(0.05)
         with redis.Redis.from_url(url, retry=None) as client, pytest.raises(redis.ConnectionError):
             client.ping()
+
+
+@pytest.mark.skipif(not OWN_POSTGRES, reason="DATABASE_URL is set: the tests start no server of their own")
+class TestPostgresFiles:
+    def test_what_was_committed_outlives_an_immediate_stop(self) -> None:
+        # Not below tmp_path: the account that runs the server could not reach it there.
+        folder = Path(tempfile.mkdtemp(prefix="youka-postgres-"))
+        files = PostgresFiles.create(folder)
+        first = files.start({"fsync": "on", "synchronous_commit": "on"})
+        execute(files.url, "CREATE TABLE kept (id INTEGER)")
+        files.stop_immediately()
+        first.stop()
+        second = files.start({})
+        execute(files.url, "INSERT INTO kept VALUES (1)")
+        second.stop()
+        assert (folder / "data").is_dir()
+        shutil.rmtree(folder)
+
+    def test_one_that_does_not_run_cannot_be_stopped(self) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="youka-postgres-"))
+        files = PostgresFiles.create(folder)
+        with pytest.raises(ServiceFailed, match="pg_ctl failed"):
+            files.stop_immediately()
+        shutil.rmtree(folder)
 
 
 EITHER_SERVER = pytest.mark.parametrize("start", [services.start_postgres, services.start_redis])

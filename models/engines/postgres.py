@@ -1,28 +1,35 @@
-"""PostgreSQL through asyncpg's pool, which gets every connection back."""
+"""PostgreSQL through asyncpg's pool, which gets every connection back, and soon, whatever the network does.
+
+A connection that has not answered in time is ended, not asked to cancel: where packets are lost, whoever waits for the
+answer to the cancelling waits for a second timeout, and the pool for its connection.
+"""
 
 from __future__ import annotations
 
-from asyncpg import IntegrityConstraintViolationError
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, cast
+
+import asyncpg
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
-from tortoise.backends.base.client import TransactionalDBClient, TransactionContext, TransactionContextPooled
+from tortoise.backends.base.client import (
+    ConnectionWrapper,
+    PoolConnectionWrapper,
+    TransactionalDBClient,
+    TransactionContext,
+    TransactionContextPooled,
+)
 from tortoise.connection import get_connections
-from tortoise.exceptions import IntegrityError
+from tortoise.exceptions import IntegrityError, TransactionManagementError
 
+from kernel.logs import get_logger
 
-class ReleasingTransactionContext(TransactionContextPooled):
-    """The ORM's own keeps the connection where the transaction does not begin, until the pool has none left."""
+log = get_logger(__name__)
 
-    async def __aenter__(self) -> TransactionalDBClient:
-        await self.ensure_connection()
-        pool = self.client._parent._pool
-        self.client._connection = await pool.acquire()
-        try:
-            await self.client.begin()
-        except BaseException:
-            await pool.release(self.client._connection)
-            raise
-        self.token = get_connections().set(self.connection_name, self.client)
-        return self.client
+# Resetting a connection takes a moment, and so does cancelling the statement of a caller that was cancelled.
+RELEASE_WITHIN_S = 1.0
+# What asyncpg raises for a connection that it could not reset; it has ended it by then.
+NOT_RESET = (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class CheckedTransaction(TransactionWrapper):
@@ -30,13 +37,98 @@ class CheckedTransaction(TransactionWrapper):
         """Commit. Raises IntegrityError where a deferred check of the database refuses it."""
         try:
             await super().commit()
-        except IntegrityConstraintViolationError as error:
+        except asyncpg.IntegrityConstraintViolationError as error:
             raise IntegrityError(error) from error
 
 
 class PostgresClient(AsyncpgDBClient):
+    def __init__(self, *args: Any, acquire_timeout: float | None = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._acquire_within_s = acquire_timeout
+
+    async def take(self) -> Any:
+        """Return a connection of the pool. Raises TimeoutError where none is free or can be made in time."""
+        assert self._pool is not None
+        return await self._pool.acquire(timeout=self._acquire_within_s)
+
+    async def give_back(self, connection: Any, error: BaseException | None) -> None:
+        """Return a connection to the pool, or end it where the error says that it does not answer any more.
+
+        Never raises for the connection's sake: what was done on it is done, and the pool makes another one.
+        """
+        if self._pool is None:
+            return
+        try:
+            if isinstance(error, TimeoutError):
+                log.warning("database.connection_given_up")
+                connection.terminate()
+            await self._pool.release(connection, timeout=RELEASE_WITHIN_S)
+        except NOT_RESET as reason:
+            log.warning("database.connection_not_reset", error=type(reason).__name__)
+
+    def acquire_connection(self) -> ConnectionWrapper[Any] | PoolConnectionWrapper[Any]:
+        return GivenBackConnection(self, self._pool_init_lock)
+
     def _in_transaction(self) -> TransactionContext:
-        return ReleasingTransactionContext(CheckedTransaction(self), self._pool_init_lock)
+        return GivenBackTransaction(CheckedTransaction(self), self._pool_init_lock)
+
+
+class GivenBackConnection(PoolConnectionWrapper[Any]):
+    """A connection for one statement."""
+
+    client: PostgresClient
+
+    async def __aenter__(self) -> Any:
+        await self.ensure_connection()
+        self.connection = await self.client.take()
+        return self.connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        await self.client.give_back(self.connection, error)
+
+
+class GivenBackTransaction(TransactionContextPooled):
+    """A transaction whose connection goes back even where it does not begin or does not end."""
+
+    async def __aenter__(self) -> TransactionalDBClient:
+        await self.ensure_connection()
+        self.client._connection = await self._parent.take()
+        try:
+            await self.client.begin()
+        except BaseException as error:
+            await self._parent.give_back(self.client._connection, error)
+            raise
+        self.token = get_connections().set(self.connection_name, self.client)
+        return self.client
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        get_connections().reset(self.token)
+        try:
+            if not isinstance(error, TimeoutError):
+                await self._end(error)
+        except BaseException as unended:
+            error = unended
+            raise
+        finally:
+            await self._parent.give_back(self.client._connection, error)
+
+    async def _end(self, error: BaseException | None) -> None:
+        if self.client._finalized:
+            return
+        if error is None:
+            await self.client.commit()
+        elif not isinstance(error, TransactionManagementError):
+            # Where the connection is gone, so is the transaction, and the error that says so is the one to raise.
+            with suppress(asyncpg.InterfaceError):
+                await self.client.rollback()
+
+    @property
+    def _parent(self) -> PostgresClient:
+        return cast(PostgresClient, self.client._parent)
 
 
 client_class = PostgresClient

@@ -20,8 +20,9 @@ from bench.load import Plan, percentile
 from bench.machine import CpuTimeUnknown, cpu_seconds, running_on
 from bench.operations import OPERATIONS, AnswerWrong
 from bench.options import parse
+from bench.processes import HOST, ServerFailed
 from bench.rounds import OrdersLost, require_all_written
-from bench.servers import HOST, Generator, LoadFailed, Server, ServerFailed, generating, serving
+from bench.servers import Generator, LoadFailed, Server, generating, serving
 
 PRICE = {"product": "GASOLINE_92", "unitPrice": {"milliyuan": 7_500, "text": "¥7.50/L"}}
 SAMPLES: dict[str, list[dict[str, Any]]] = {
