@@ -6,11 +6,14 @@ production. Anything that production would log and retry without knowing why is 
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 from unittest.mock import patch
+from uuid import UUID
 
 import structlog
 from tortoise import Tortoise
@@ -22,6 +25,8 @@ from domain.orders.refunding import RefundAbnormal
 from domain.payments.operations import record_notice
 from domain.payments.ports import ChannelRefused
 from domain.work import operations as work
+from domain.work import queries
+from domain.work.operations import LeaseLost
 from jobs.handlers import Handlers
 from jobs.worker import NeedsPerson
 from models.jobs import Job
@@ -57,10 +62,10 @@ class House:
         note: Callable[[str], None],
     ) -> None:
         self.timeline, self.fate, self.note = timeline, fate, note
-        self.handlers = handlers.by_kind()
+        self.handlers, self.settings = handlers.by_kind(), handlers.settings
         self.server = Process("server")
         self.workers = [Process(f"worker {number + 1}") for number in range(worker_count)]
-        self.parked: list[tuple[str, str, str]] = []
+        self._running: dict[Process, dict[UUID, tuple[Job, bool]]] = defaultdict(dict)
         self._something_changed = True
         self._look_at: datetime | None = None
         self._turn = 0
@@ -124,10 +129,24 @@ class House:
         return datetime.fromisoformat(found) if isinstance(found, str) else found
 
     async def run_due(self, process: Process) -> int:
-        """Claim what is due and start it in the process; return how much it was."""
-        jobs = await work.claim(owner=process.name, limit=JOBS_AT_ONCE, lease=LEASE, now=self.timeline.now)
+        """Claim what is due and start it in the process, as the worker does; return how much it was."""
+        now, running = self.timeline.now, self._running[process]
+        if any(alone for _, alone in running.values()):
+            return 0
+        if await queries.suspect_waits(now=now):
+            suspect = None if running else await work.claim_suspect(owner=process.name, lease=LEASE, now=now)
+            if suspect:
+                self._start(suspect, process, alone=True)
+            return 1 if suspect else 0
+        jobs = await work.claim(
+            owner=process.name,
+            limit=JOBS_AT_ONCE - len(running),
+            lease=LEASE,
+            running=Counter(job.kind for job, _ in running.values()),
+            now=now,
+        )
         for job in jobs:
-            self.timeline.start(self._runner(job, process), name=f"{job.kind} {job.key}", process=process)
+            self._start(job, process)
         return len(jobs)
 
     async def _look(self, at: datetime) -> None:
@@ -148,30 +167,49 @@ class House:
 
         self.timeline.start(claim, name=f"{process.name} claims", process=process)
 
-    def _runner(self, job: Job, process: Process) -> Callable[[], Coroutine[Any, Any, None]]:
+    def _start(self, job: Job, process: Process, *, alone: bool = False) -> None:
+        running = self._running[process]
+        running[job.id] = (job, alone)
+
         async def run() -> None:
             structlog.contextvars.bind_contextvars(request_id=f"job:{job.id}", job=job.kind)
             self.note(f"{process.name} runs {job.kind} {job.key}")
             try:
-                due_at = await self.handlers[job.kind](job, self.timeline.now)
-            except NeedsPerson as error:
-                self._leave_to_a_person(job, error)
-                await work.park(job, reason=str(error), now=self.timeline.now)
-            else:
-                if due_at is None:
-                    await work.finish(job, now=self.timeline.now)
-                else:
-                    await work.again(job, due_at=due_at)
-            self._something_changed = True
+                await self._attempt(job, alone=alone)
+            except LeaseLost:
+                self.note(f"{process.name} has lost {job.kind} {job.key}")
+                self.fate.counts["a job is taken over while it runs"] += 1
+                with suppress(LeaseLost):
+                    await work.release(job, claims=job.claims - (not alone))
+            finally:
+                running.pop(job.id)
+                self._something_changed = True
 
-        return run
+        self.timeline.start(run, name=f"{job.kind} {job.key}", process=process)
+
+    async def _attempt(self, job: Job, *, alone: bool) -> None:
+        if job.claims >= self.settings.job_crashes_max:
+            await work.park(job, reason=f"its worker died {job.claims} times", runs=0, now=self.timeline.now)
+            return
+        if alone:
+            await work.begin_alone(job)
+        try:
+            with models.database.guarded(partial(work.hold, job)):
+                due_at = await self.handlers[job.kind](job, self.timeline.now)
+        except NeedsPerson as error:
+            self._leave_to_a_person(job, error)
+            await work.park(job, reason=str(error), now=self.timeline.now)
+        else:
+            if due_at is None:
+                await work.finish(job, now=self.timeline.now)
+            else:
+                await work.again(job, due_at=due_at)
 
     def _leave_to_a_person(self, job: Job, error: NeedsPerson) -> None:
         self.note(f"left to a person: {job.kind} {job.key}: {error}")
         expected = error.__cause__ is None or isinstance(error.__cause__, RefundAbnormal | ChannelRefused)
         if not expected:
             raise LeftToNobody(f"{job.kind} {job.key}: {error}") from error
-        self.parked.append((job.kind, job.key, str(error)))
 
     async def _restart(self, dead: Process) -> None:
         fresh = Process(dead.name)
