@@ -22,3 +22,9 @@ class UtcDatetimeField(fields.DatetimeField):  # type: ignore[type-arg]
                 raise ValueError("a naive datetime cannot be stored")
             value = value.astimezone(UTC)
         return super().to_db_value(value, instance)
+
+    def to_python_value(self, value: Any) -> datetime | None:
+        if isinstance(value, str):
+            # SQLite keeps text, which Python itself reads many times faster than the regular expression of the ORM.
+            value = datetime.fromisoformat(value)
+        return super().to_python_value(value)

@@ -21,21 +21,21 @@ FINDINGS_PER_RULE_MAX = 100
 BALANCED = """
 SELECT t.key AS subject, t.line_count, COUNT(e.id) AS entry_count, COALESCE(SUM(e.amount_fen), 0) AS total_fen
 FROM ledger_transaction t LEFT JOIN ledger_entry e ON e.transaction_id = t.id
-GROUP BY t.id, t.key, t.line_count
+GROUP BY t.id
 HAVING COALESCE(SUM(e.amount_fen), 0) <> 0 OR COUNT(e.id) < 2 OR COUNT(e.id) <> t.line_count
 """
 REPLAYED = """
 SELECT a.code AS subject, a.shard, a.balance_fen, a.version, COALESCE(SUM(e.amount_fen), 0) AS replayed_fen,
     COUNT(e.id) AS entry_count
 FROM ledger_account a LEFT JOIN ledger_entry e ON e.account_id = a.id
-GROUP BY a.id, a.code, a.shard, a.balance_fen, a.version
+GROUP BY a.id
 HAVING a.balance_fen <> COALESCE(SUM(e.amount_fen), 0) OR a.version <> COUNT(e.id)
 """
 CONTIGUOUS = """
 SELECT a.code AS subject, a.shard, a.version, COUNT(DISTINCT e.account_version) AS version_count,
     MIN(e.account_version) AS first_version, MAX(e.account_version) AS last_version
 FROM ledger_account a JOIN ledger_entry e ON e.account_id = a.id
-GROUP BY a.id, a.code, a.shard, a.version
+GROUP BY a.id
 HAVING COUNT(DISTINCT e.account_version) <> a.version OR MIN(e.account_version) <> 1
     OR MAX(e.account_version) <> a.version
 """

@@ -230,6 +230,8 @@ class Migration(migrations.Migration):
         AppendOnlyRows("ledger_transaction", "id", "key", "shard, position"),
         AppendOnly("ledger_entry"),
         AppendOnlyRows("ledger_entry", "id", "transaction_id, line_number", "account_id, account_version"),
+        AppendOnlyRows("error_entry", "id", "key"),
+        AppendOnlyRows("order_transition", "id", "order_id, version"),
         ops.CreateModel(
             name='FinanceGeneration',
             fields=[

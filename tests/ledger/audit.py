@@ -1,10 +1,13 @@
-"""What is true of the books after every test that moves money."""
+"""What is true of the books after every test that moves money: the audit's second opinion, row by row in Python."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
+from domain.ledger import audit
+from domain.ledger.chart import Side, kind_of
 from domain.ledger.postings import REFUNDS_PAYABLE, TRANSIT
+from domain.ledger.shards import shard_of
 from kernel.states import OrderState, PaymentState, RefundState
 from models.ledger import LedgerAccount, LedgerEntry, LedgerTransaction
 from models.orders import RechargeOrder
@@ -13,41 +16,48 @@ from models.payments import PaymentAttempt, Refund
 
 async def assert_books_are_true() -> None:
     """Check that entries balance, balances replay, and every order's money is where its state says."""
-    codes = {account.id: account for account in await LedgerAccount.all()}
+    accounts = {account.id: account for account in await LedgerAccount.all()}
     transactions = {row.id: row for row in await LedgerTransaction.all()}
-    sums: dict[object, int] = defaultdict(int)
+    lines: dict[object, list[LedgerEntry]] = defaultdict(list)
     replayed: dict[object, list[int]] = defaultdict(list)
-    transit: dict[object, int] = defaultdict(int)
-    payable: dict[object, int] = defaultdict(int)
+    booked: Counter[tuple[object, str]] = Counter()
     for entry in await LedgerEntry.all().order_by("account_version"):
-        sums[entry.transaction_id] += entry.amount_fen
-        replayed[entry.account_id].append(entry.amount_fen)
-        assert entry.account_version == len(replayed[entry.account_id])
-        order_id = transactions[entry.transaction_id].order_id
-        code = codes[entry.account_id].code
-        if code == TRANSIT:
-            transit[order_id] += entry.amount_fen
-        if code == REFUNDS_PAYABLE:
-            payable[order_id] += entry.amount_fen
-    assert set(sums) == set(transactions)
-    assert set(sums.values()) <= {0}
-    for account in codes.values():
-        assert account.balance_fen == sum(replayed[account.id])
-        assert account.version == len(replayed[account.id])
-    await _assert_orders_hold_what_they_say(transit, payable)
+        transaction, account = transactions[entry.transaction_id], accounts[entry.account_id]
+        lines[transaction.id].append(entry)
+        replayed[account.id].append(entry.amount_fen)
+        assert entry.account_version == len(replayed[account.id])
+        assert entry.shard == transaction.shard == account.shard
+        booked[transaction.order_id, account.code] += entry.amount_fen
+    for transaction in transactions.values():
+        assert transaction.shard == shard_of(transaction.user_id)
+        assert sum(entry.amount_fen for entry in lines[transaction.id]) == 0
+        numbers = sorted(entry.line_number for entry in lines[transaction.id])
+        assert numbers == list(range(1, transaction.line_count + 1))
+    for account in accounts.values():
+        _assert_replayed(account, replayed[account.id])
+    await _assert_orders_hold_what_they_say(booked)
+    assert await audit.findings() == []
 
 
-async def _assert_orders_hold_what_they_say(transit: dict[object, int], payable: dict[object, int]) -> None:
-    paid: dict[object, int] = defaultdict(int)
+def _assert_replayed(account: LedgerAccount, amounts: list[int]) -> None:
+    kind = kind_of(account.code)
+    assert account.balance_fen == sum(amounts)
+    assert account.version == len(amounts)
+    if not kind.overdraft:
+        assert account.balance_fen * (1 if kind.normal_side is Side.DEBIT else -1) >= 0
+
+
+async def _assert_orders_hold_what_they_say(booked: Counter[tuple[object, str]]) -> None:
+    paid: Counter[object] = Counter()
     for attempt in await PaymentAttempt.filter(state=PaymentState.PAID):
         paid[attempt.order_id] += attempt.amount_fen
-    refunded: dict[object, int] = defaultdict(int)
+    refunded: Counter[object] = Counter()
     for refund in await Refund.filter(state=RefundState.SUCCESS):
         refunded[refund.order_id] += refund.amount_fen
     for order in await RechargeOrder.all():
         in_transit = -order.price_fen if order.state is OrderState.RECHARGING else 0
-        assert transit[order.id] == in_transit, order.state
+        assert booked[order.id, TRANSIT] == in_transit, order.state
         taken = order.price_fen if order.state in {OrderState.RECHARGING, OrderState.SUCCEEDED} else 0
         owed = paid[order.id] - taken - refunded[order.id]
-        assert payable[order.id] == -owed
+        assert booked[order.id, REFUNDS_PAYABLE] == -owed
         assert refunded[order.id] <= paid[order.id]

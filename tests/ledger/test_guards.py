@@ -10,9 +10,11 @@ from tortoise.exceptions import IntegrityError
 
 from domain.finance import operations as finance
 from domain.ledger import audit, postings
+from domain.ledger.error_entries import note_error
 from domain.ledger.shards import shard_of
 from kernel.clock import utc_now
 from kernel.ids import new_id
+from kernel.states import ErrorKind
 from models.database import connected, dialect, transactional
 from models.finance import FinanceJournal
 from models.ledger import LedgerAccount, LedgerEntry, LedgerTransaction
@@ -244,11 +246,14 @@ async def test_a_row_is_replaced_under_no_other_key_either(sqlite_url: str) -> N
         "ledger_transaction": f"'{fresh}', key, order_id, user_id, shard, position + 100, line_count, occurred_at",
         "ledger_entry": f"'{fresh}', transaction_id, account_id, line_number, line_count, amount_fen, "
         "account_version + 100, user_id, shard, occurred_at",
+        "error_entry": f"'{fresh}', key, kind, order_id, user_id, amount_fen, detail, occurred_at",
         "finance_journal": "id + 100, generation, stream, position, line_number, posting_key, order_id, user_id, "
         "shard, account, debit_fen, credit_fen, business_day, occurred_at",
     }
     async with connected(sqlite_url):
         await _book_and_journal()
+        kind = ErrorKind.LATE_PAYMENT
+        await note_error(kind=kind, subject="x", amount_fen=1, detail="", user_id=USER, order_id=None, now=NOW)
         for table, columns in replacing.items():
             before = await _rows(table)
             with pytest.raises(IntegrityError, match="UNIQUE constraint failed"):

@@ -80,8 +80,7 @@ class SimulatedChannel:
         self.refunds: dict[str, ChannelRefund] = {}
         self.by_prepay_id: dict[str, Trade] = {}
         self.careful = careful
-        self.refuses_prepay = False
-        self.refuses_refunds = False
+        self.refuses = False
         self._network, self._on_refund = network, on_refund
 
     @property
@@ -163,7 +162,7 @@ class SimulatedChannel:
         return await self._network.ask(self.party, operation, effect, lost=ChannelUnavailable)
 
     def _prepay(self, request: PrepayRequest) -> str:
-        if self.refuses_prepay:
+        if self.refuses:
             raise ChannelRefused("RULE_LIMIT", "the channel does not want this payment")
         trade = self.trades.get(request.out_trade_no)
         if trade is None:
@@ -199,7 +198,7 @@ class SimulatedChannel:
             if trade is None or not trade.transaction_id or request.total_fen != trade.amount_fen:
                 raise ChannelRefused("INVALID_REQUEST", "")
             asked = sum(each.amount_fen for each in self.refunds.values() if each.out_trade_no == trade.out_trade_no)
-            if self.refuses_refunds or (self.careful and asked + request.amount_fen > trade.amount_fen):
+            if self.refuses or (self.careful and asked + request.amount_fen > trade.amount_fen):
                 raise ChannelRefused("NOT_ENOUGH", "")
             known = ChannelRefund(
                 request.out_trade_no, request.out_refund_no, f"503{request.out_refund_no}", request.amount_fen

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from domain.cards.ports import IssuerOrderState
 from domain.orders.notices import Facts
-from domain.payments.ports import ChannelRefundState
+from domain.payments.ports import ChannelRefundState, TradeState
 from tests.simulation.channels import ChannelRefund, PayerRefused, SimulatedChannel, Trade
 from tests.simulation.fate import SeededFate
 from tests.simulation.issuer import Recharge
@@ -87,6 +87,13 @@ class Conduct(Third):
         self.tell_paid(channel, trade)
         return True
 
+    def close(self, channel: SimulatedChannel, prepay_id: str) -> None:
+        """Let a channel give up a payment of itself, as it may where it suspects something."""
+        trade = channel.by_prepay_id[prepay_id]
+        if trade.state is TradeState.UNPAID:
+            trade.state = TradeState.CLOSED
+            self.world.note(f"{channel.party} closes {trade.out_trade_no} of itself")
+
     def on_refund(self, channel: SimulatedChannel, refund: ChannelRefund) -> None:
         fortune = self.fate.pick(REFUND_FORTUNES)
         self.fate.counts[f"a refund is paid {fortune}"] += 1
@@ -96,7 +103,7 @@ class Conduct(Third):
             return
 
         async def settle() -> None:
-            await self.world.timeline.sleep(self.fate.about({"late": 2 * HOUR_S}.get(fortune, 20.0)))
+            await self.world.timeline.sleep(self.fate.about({"late": HOUR_S / 4}.get(fortune, 20.0)))
             if fortune.startswith("abnormal"):
                 self._tell(channel.name, channel.settle_refund(refund, ChannelRefundState.ABNORMAL))
                 if fortune == "abnormal for good":
@@ -121,7 +128,7 @@ class Conduct(Third):
 
     async def _play(self, recharge: Recharge, fortune: Fortune) -> None:
         timeline, issuer = self.world.timeline, self.world.issuer
-        wait_s = {Fortune.COMPENSATED: HOUR_S, Fortune.STUCK: DAY_S}.get(fortune, 0.0)
+        wait_s = {Fortune.COMPENSATED: HOUR_S / 3, Fortune.STUCK: DAY_S}.get(fortune, 0.0)
         await timeline.sleep(wait_s + self.fate.about(8.0))
         for index, (state, told) in enumerate(_course(fortune)):
             if index:

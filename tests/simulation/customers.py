@@ -154,12 +154,14 @@ class Customers:
             return
         prepay_id = started.parameters.package
         channel = self._channel_of(prepay_id)
+        if wish is Wish.PAY and self.fate.chance(0.02, "a channel closes what it was to be paid by"):
+            self.conduct.close(channel, prepay_id)
+            if self.fate.chance(0.5, "a bank is slow and pays what the channel has closed"):
+                await self.world.timeline.sleep(self.fate.about(120.0))
+                self.conduct.pay(channel, prepay_id, late=True)
+            return
         if wish is Wish.SWITCH:
-            await self._top_up(customer, order.price_fen)
-            self._beside(lambda: self._start(customer, order, PaymentMethod.WALLET))
-            if self.fate.chance(0.5, "a customer pays while switching to the wallet"):
-                await self.world.timeline.sleep(self.fate.about(0.1))
-                self.conduct.pay(channel, prepay_id)
+            await self._switch(customer, order, channel, prepay_id)
             return
         if wish is Wish.PAY_WHILE_CANCELLING:
             self._beside(lambda: self._cancel(customer, order))
@@ -171,6 +173,19 @@ class Customers:
             wait_s = left_s + self.fate.about(600.0)
         await self.world.timeline.sleep(wait_s)
         self.conduct.pay(channel, prepay_id, late=wish is Wish.PAY_TOO_LATE)
+
+    async def _switch(
+        self, customer: Customer, order: RechargeOrder, channel: SimulatedChannel, prepay_id: str
+    ) -> None:
+        """Take the wallet instead of what was begun, and be charged for both now and then."""
+        await self._top_up(customer, order.price_fen)
+        self._beside(lambda: self._start(customer, order, PaymentMethod.WALLET))
+        if self.fate.chance(0.3, "a customer pays while switching to the wallet"):
+            await self.world.timeline.sleep(self.fate.about(0.1))
+            self.conduct.pay(channel, prepay_id)
+        elif self.fate.chance(0.5, "a bank is slow and pays what gave way to the wallet"):
+            await self.world.timeline.sleep(self.fate.about(300.0))
+            self.conduct.pay(channel, prepay_id, late=True)
 
     def _channel_of(self, prepay_id: str) -> SimulatedChannel:
         return next(channel for channel in self.world.channels if prepay_id in channel.by_prepay_id)

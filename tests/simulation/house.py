@@ -121,7 +121,7 @@ class House:
         if self._look_at is None or look_at < self._look_at:
             self._look_at = look_at
             wait_s = (look_at - self.timeline.now).total_seconds()
-            self.timeline.start(lambda: self._look(look_at), name="look for work", after_s=wait_s)
+            self.timeline.call(lambda: self._look(look_at), after_s=wait_s)
 
     async def next_due_at(self) -> datetime | None:
         (row,) = await Tortoise.get_connection("default").execute_query_dict(NEXT_DUE)
@@ -131,8 +131,6 @@ class House:
     async def run_due(self, process: Process) -> int:
         """Claim what is due and start it in the process, as the worker does; return how much it was."""
         now, running = self.timeline.now, self._running[process]
-        if any(alone for _, alone in running.values()):
-            return 0
         if await queries.suspect_waits(now=now):
             suspect = None if running else await work.claim_suspect(owner=process.name, lease=LEASE, now=now)
             if suspect:
@@ -149,16 +147,15 @@ class House:
             self._start(job, process)
         return len(jobs)
 
-    async def _look(self, at: datetime) -> None:
+    def _look(self, at: datetime) -> None:
         if at != self._look_at:
             # There was reason to look earlier, and whoever did has arranged the next look.
             return
         self._look_at = None
-        able = [worker for worker in self.workers if not worker.dead and not worker.is_frozen(self.timeline.now)]
+        able = [worker for worker in self.workers if self._is_able(worker)]
         if not able:
-            # Whoever comes back looks again.
+            # Whoever comes back, or has room again, looks again.
             return
-        self._something_changed = True
         self._turn += 1
         process = able[self._turn % len(able)]
 
@@ -166,6 +163,12 @@ class House:
             await self.run_due(process)
 
         self.timeline.start(claim, name=f"{process.name} claims", process=process)
+
+    def _is_able(self, worker: Process) -> bool:
+        running = self._running[worker]
+        alone = any(alone for _, alone in running.values())
+        free = len(running) < JOBS_AT_ONCE and not alone
+        return free and not worker.dead and not worker.is_frozen(self.timeline.now)
 
     def _start(self, job: Job, process: Process, *, alone: bool = False) -> None:
         running = self._running[process]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from uuid import UUID
 
 from domain.cards.ports import IssuerOrderState
@@ -29,28 +29,26 @@ AGREEING = {
 
 async def reckon(world: World) -> None:
     """Raises AssertionError where an order is neither ended nor explained, or a fen is elsewhere than booked."""
-    explained = await _explanations()
-    await _orders_have_ended(explained)
+    assert not await Job.filter(done_at__isnull=True, parked_at__isnull=True).count(), "work is left undone"
+    await _orders_have_ended(world)
     await _channels_agree(world)
     await _issuer_agrees(world)
     await _customers_have_what_they_paid_for(world)
     await _cards_hold_what_was_paid(world)
 
 
-async def _explanations() -> set[str]:
-    """Return the keys of all work that waits for a person."""
-    assert not await Job.filter(done_at__isnull=True, parked_at__isnull=True).count(), "work is left undone"
-    return {job.key for job in await Job.filter(parked_at__isnull=False, done_at__isnull=True)}
-
-
-async def _orders_have_ended(explained: set[str]) -> None:
-    attempts: dict[UUID, list[str]] = defaultdict(list)
-    for attempt in await RechargeAttempt.filter(state=RechargeState.SUBMITTED):
-        attempts[attempt.order_id].append(str(attempt.id))
+async def _orders_have_ended(world: World) -> None:
+    """What has not ended waits for a person, and for one reason: the third party itself has not ended it."""
+    left_to_people = {job.key for job in await Job.filter(parked_at__isnull=False, done_at__isnull=True)}
     for order in await RechargeOrder.filter(state__not_in=list(TERMINAL)):
-        assert explained.intersection(attempts[order.id]), f"order {order.id} stands in {order.state}"
+        attempt = await RechargeAttempt.get(order_id=order.id, state=RechargeState.SUBMITTED)
+        assert world.issuer.facts_of(attempt.id).state is IssuerOrderState.PROCESSING, f"order {order.id} has an end"
+        assert str(attempt.id) in left_to_people, f"order {order.id} stands in {order.state}"
+    theirs = {number: refund.state for channel in world.channels for number, refund in channel.refunds.items()}
     for refund in await Refund.filter(state__not=RefundState.SUCCESS):
-        assert refund.out_refund_no in explained, f"refund {refund.out_refund_no} stands in {refund.state}"
+        number = refund.out_refund_no
+        assert theirs.get(number) is ChannelRefundState.ABNORMAL, f"refund {number} of {refund.order_id} has an end"
+        assert number in left_to_people, f"refund {number} of {refund.order_id} stands in {refund.state}"
 
 
 async def _channels_agree(world: World) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from kernel.states import OrderState
 from models.events import Event
 from models.orders import OrderTransition, RechargeOrder
+from tests.simulation.channels import SimulatedChannel
 from tests.simulation.conduct import Conduct
 from tests.simulation.customers import Customers
 from tests.simulation.fate import SeededFate, Weather
@@ -74,6 +75,7 @@ class Simulation:
         while not self.customers.all_gone:
             await self._turn()
         await self._calm_down()
+        await self.world.write_journal()
         await self._audit()
         await reckon(self.world)
 
@@ -112,31 +114,37 @@ class Simulation:
                 house.kill(house.server)
             elif self.fate.chance(0.5, "a worker freezes"):
                 house.freeze(self.fate.one_of(house.workers), seconds=self.fate.within(20.0, 120.0))
-            elif self.fate.chance(0.5, "a channel refuses prepays"):
-                channel = self.fate.one_of(self.world.channels)
-                channel.refuses_prepay = not channel.refuses_prepay
+            elif self.fate.chance(0.5, "a channel refuses"):
+                self._refuse(self.fate.one_of(self.world.channels))
+
+    def _refuse(self, channel: SimulatedChannel) -> None:
+        """Let a channel want neither payments nor refunds for a while, as where the deposit there is used up."""
+        channel.refuses = True
+
+        def relent() -> None:
+            channel.refuses = False
+
+        self.world.timeline.call(relent, after_s=self.fate.about(OUTAGE_MEAN_S * 5))
 
     def _cut_off(self, party: str) -> None:
         self.world.note(f"{party} is down")
         self.world.network.down.add(party)
 
-        async def back() -> None:
+        def back() -> None:
             self.world.network.down.discard(party)
             self.world.note(f"{party} is back")
 
-        self.world.timeline.start(back, name=f"{party} is back", after_s=self.fate.about(OUTAGE_MEAN_S))
+        self.world.timeline.call(back, after_s=self.fate.about(OUTAGE_MEAN_S))
 
     async def _calm_down(self) -> None:
         """Let nothing go wrong any more, and everything that is under way come to its end."""
         self.disturbing, self.office.closed = False, True
         self.fate.weather = self.fate.weather.calm()
-        for channel in self.world.channels:
-            channel.refuses_prepay = False
-        waiting = True
-        while waiting:
+        deciding = True
+        while deciding:
             while await self._turn():
                 pass
-            waiting = await self.office.finish()
+            deciding = await self.office.finish()
 
     async def outcome(self, seed: int, wall_s: float) -> Outcome:
         steps = await OrderTransition.all().values_list("rule", flat=True)

@@ -1,11 +1,12 @@
-"""What staff do: review large orders, and decide cases by twos, after asking the issuer how it stands."""
+"""What staff do: review large orders, decide cases by twos after asking the issuer, and retry what is left to them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from domain.cards.ports import IssuerOrderState
 from domain.identity.staff import Staff
@@ -13,6 +14,8 @@ from domain.orders import cases, reviewing
 from domain.orders.cases import CaseClosed, SecondPersonNeeded
 from domain.orders.reviewing import ReviewNotPending, ReviewOwnOrder
 from domain.payments.wallet import WalletInsufficient
+from domain.work import manual_queue, queries
+from domain.work.manual_queue import JobNotParked
 from kernel.states import CaseKind, CaseOutcome, CaseState
 from models.orders import RechargeAttempt
 from models.reviews import ManualCase
@@ -22,7 +25,7 @@ from tests.simulation.world import World
 
 PAUSE_S = 1_800.0
 PAGE = 50
-REFUSALS = (CaseClosed, ReviewNotPending, ReviewOwnOrder, SecondPersonNeeded, WalletInsufficient)
+REFUSALS = (CaseClosed, JobNotParked, ReviewNotPending, ReviewOwnOrder, SecondPersonNeeded, WalletInsufficient)
 
 
 @dataclass
@@ -30,6 +33,8 @@ class Office:
     world: World
     fate: SeededFate
     closed: bool = False
+    # Work that was retried at the end, when nothing stands in its way any more; what is left then stays so.
+    retried: set[UUID] = field(default_factory=set)
 
     def start(self) -> None:
         self.world.timeline.start(self._work, name="staff", after_s=PAUSE_S)
@@ -37,6 +42,7 @@ class Office:
     async def _work(self) -> None:
         while not self.closed:
             await self.work_once(patient=True)
+            self.retried.clear()
             await self.world.timeline.sleep(self.fate.within(PAUSE_S / 2, PAUSE_S))
 
     async def work_once(self, *, patient: bool) -> None:
@@ -52,9 +58,13 @@ class Office:
         for case in await cases.waiting(staff=self.world.staff[0], first=PAGE, after=None):
             if not (patient and self.fate.chance(0.3, "a case waits")):
                 await self._decide(case, patient)
+        for job in await queries.parked(limit=PAGE):
+            if self.fate.chance(0.2) if patient else job.id not in self.retried:
+                self.retried.add(job.id)
+                await self._ask(partial(manual_queue.retry, job_id=job.id, actor="staff", reason="looked at"))
 
     async def finish(self) -> bool:
-        """Decide everything that can be decided, and return whether anything was."""
+        """Decide what can be decided and retry what is left to people; return whether that moved anything."""
         before = await self._waiting()
         self.world.timeline.start(lambda: self.work_once(patient=False), name="staff")
         while await self.world.turn():
@@ -64,7 +74,12 @@ class Office:
     async def _waiting(self) -> list[tuple[object, object]]:
         reviews = await reviewing.waiting(staff=self.world.staff[0], first=PAGE, after=None)
         open_cases = await cases.waiting(staff=self.world.staff[0], first=PAGE, after=None)
-        return [*((review.id, None) for review in reviews), *((case.id, case.outcome) for case in open_cases)]
+        left = await queries.parked(limit=PAGE)
+        return [
+            *((review.id, None) for review in reviews),
+            *((case.id, case.outcome) for case in open_cases),
+            *((job.id, len(job.interventions)) for job in left),
+        ]
 
     async def _decide(self, case: ManualCase, patient: bool) -> None:
         outcome = await self._outcome(case)

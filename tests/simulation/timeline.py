@@ -86,6 +86,15 @@ class Timeline:
 
         self._enter(self.now + timedelta(seconds=after_s), begin, process)
 
+    def call(self, work: Callable[[], None], *, after_s: float) -> None:
+        """Have something done that waits for nobody, between the turns of others."""
+
+        def do() -> bool:
+            work()
+            return False
+
+        self._enter(self.now + timedelta(seconds=after_s), do, None)
+
     async def sleep(self, seconds: float) -> None:
         """Let everybody else have their turns for so long. Raises ProcessDied where the process dies meanwhile."""
         process, future = _process.get(), asyncio.get_running_loop().create_future()

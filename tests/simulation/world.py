@@ -12,8 +12,11 @@ from types import SimpleNamespace
 from unittest.mock import patch
 from uuid import UUID
 
+from tortoise import Tortoise
+
 import kernel.ids
 from domain.cards import operations as cards
+from domain.finance import audit as finance_audit
 from domain.identity import staff
 from domain.identity.operations import sign_in
 from domain.identity.staff import Staff
@@ -25,13 +28,14 @@ from domain.orders import audit as order_audit
 from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
 from domain.payments.ports import Channels
+from jobs.finance import Projection
 from jobs.handlers import Handlers
 from kernel.ids import short_text
 from kernel.sealing import Sealer
 from kernel.settings import Settings
 from kernel.states import StaffRole
 from models.cards import FuelCard
-from models.database import connected
+from models.database import connected, dialect
 from models.offers import Offer
 from tests.simulation.channels import ChannelRefund, SimulatedChannel
 from tests.simulation.face import SimulatedFace, SimulatedLogin
@@ -47,6 +51,7 @@ BEGINNING = datetime(2026, 4, 1, 2, 0, tzinfo=UTC)
 SEALER = Sealer(bytes(32))
 LAST_STEPS = 60
 IDENTIFIER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+UNSAFE = "PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY"
 SUB_MCHIDS = ("1900000209", "1900000210")
 
 
@@ -73,7 +78,12 @@ class Third:
 class World:
     fate: Fate
     third: Third
-    settings: Settings = field(default_factory=Settings)
+    # Fewer questions than in production, because each costs real time here, and time itself costs nothing.
+    settings: Settings = field(
+        default_factory=lambda: Settings(
+            payment_query_delay_s=45.0, recharge_query_delay_s=30.0, recharge_queries_max=11
+        )
+    )
     worker_count: int = 2
     careful_channels: bool = True
 
@@ -125,8 +135,12 @@ class World:
         return went_on
 
     async def findings(self) -> list[Finding]:
-        """Return what the audits of the ledger and of the orders find."""
-        return [*await ledger_audit.findings(), *await order_audit.findings()]
+        """Return what the audits of the ledger, of the finance journal and of the orders find."""
+        return [*await ledger_audit.findings(), *await finance_audit.findings(), *await order_audit.findings()]
+
+    async def write_journal(self) -> None:
+        """Have finance read everything that the ledger has told until now."""
+        await Projection(self.settings, clock=lambda: self.now).catch_up()
 
     async def add_customer(self, *, card_count: int = 1) -> Customer:
         openid = f"openid-{len(self.customers) + 1}"
@@ -178,6 +192,9 @@ async def opened(world: World, url: str, *, id_seed: int = 0) -> AsyncIterator[W
         world.house.watched(),
     ):
         async with connected(url):
+            if dialect() == "sqlite":
+                # Nothing of this world outlives the process, so nothing has to reach a disk.
+                await Tortoise.get_connection("default").execute_script(UNSAFE)
             try:
                 yield world
             finally:
