@@ -18,7 +18,7 @@ from bench.operations import AMOUNT_YUAN, KEY_MARK, NEAREST, NEAREST_RADIUS_M, O
 from domain.ledger.postings import customer_prepaid
 from domain.ledger.shards import shard_of
 from kernel.sealing import Sealer
-from kernel.states import CardBrand, FailureKind, OrderState, Product, RefundState, StationBrand
+from kernel.states import CardBrand, FailureKind, OrderState, Product, RefundState, ReviewState, StationBrand
 from models.cards import FuelCard
 from models.database import connected, dialect, migrate
 from models.identity import User
@@ -226,16 +226,19 @@ class Generator:
         card = buyer * CARDS_PER_USER + number // self._data.size.buyers % CARDS_PER_USER
         moment = BEGINNING + timedelta(minutes=number)
         succeeded = self._random.random() < SUCCEEDED_SHARE
+        amount_fen = self._random.choice((10_000, 20_000, 50_000, 100_000))
         self._data.orders.append(
             {
                 "id": self._id(moment),
                 "user_id": self._data.users[buyer]["id"],
                 "card_id": self._data.cards[card]["id"],
-                "amount_fen": self._random.choice((10_000, 20_000, 50_000, 100_000)),
+                "amount_fen": amount_fen,
+                "price_fen": amount_fen,
                 "state": OrderState.SUCCEEDED if succeeded else OrderState.FAILED,
                 "version": 4 if succeeded else 2,
                 "failure_kind": None if succeeded else FailureKind.CANCELLED,
                 "refund_state": RefundState.NONE,
+                "review_state": ReviewState.NONE,
                 "pay_deadline_at": moment + timedelta(minutes=15),
                 "created_at": moment,
                 "updated_at": moment + timedelta(seconds=30),
