@@ -6,14 +6,18 @@ import asyncio
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 
+from kernel.settings import Settings
+
 Row = Mapping[str, Any]
 
 CONNECT_WITHIN_S = 5.0
+LEASE = timedelta(seconds=Settings.model_fields["job_lease_s"].default)
 
 # Orders that somebody or something still has to move; what waits for a person moves no more.
 MOVING = """
@@ -23,6 +27,7 @@ WHERE state NOT IN ('SUCCEEDED', 'FAILED') OR refund_state = 'PROCESSING'
 LEASED = """
 SELECT id, lease_owner FROM job WHERE done_at IS NULL AND parked_at IS NULL AND lease_until IS NOT NULL
 """
+TAKEN = LEASED + " AND lease_until >= '{until}'"
 IDLE_S = 5
 IDLE = """
 SELECT COUNT(*) AS idle FROM pg_stat_activity
@@ -62,9 +67,10 @@ class Database:
         """Return how many orders are not at their end."""
         return int((await self.rows(MOVING))[0]["moving"])
 
-    async def leases(self) -> dict[str, str]:
-        """Return who holds each piece of work that is under way."""
-        return {str(row["id"]): str(row["lease_owner"]) for row in await self.rows(LEASED)}
+    async def leases(self, *, taken_since: datetime | None = None) -> dict[str, str]:
+        """Return who holds each piece of work that is under way, or only what was taken or kept since the moment."""
+        statement = TAKEN.format(until=(taken_since + LEASE).isoformat()) if taken_since else LEASED
+        return {str(row["id"]): str(row["lease_owner"]) for row in await self.rows(statement)}
 
     async def idle_in_transaction(self) -> int:
         """Return how many connections hold a transaction open in which nothing has happened for IDLE_S."""

@@ -25,9 +25,6 @@ DELAY_MS = 150
 PROBE_INTERVAL_S = 0.25
 WORK_INTERVAL_S = 0.05
 HEALED_WITHIN_S = 60.0
-DONE = """
-SELECT DISTINCT split_part(lease_owner, ':', 2) AS pid FROM job WHERE done_at >= '{since}'
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +32,8 @@ class Spell:
     """One fault and what came after it was healed, in seconds from then.
 
     `served_s`: until each server had answered a mutation with success that was sent after the healing, the slowest of
-    them. `worked_s`: until each worker had finished something. Both are infinite where it took more than
-    HEALED_WITHIN_S. `answers` counts what clients were told meanwhile.
+    them. `worked_s`: until each worker had begun something and brought it to an outcome. Both are infinite where it
+    took more than HEALED_WITHIN_S. `answers` counts what clients were told meanwhile.
     """
 
     fault: str
@@ -118,11 +115,15 @@ class Weather:
             probing.cancel()
         return max(done_at) - since
 
-    async def _worked(self, since: float, since_time: datetime) -> float:
+    async def _worked(self, since: float, healed_at: datetime) -> float:
+        """Watch the leases taken from now on: an outcome ends one, so what is leased no more was worked off."""
         left = {str(worker.pid) for worker in self._workers}
+        seen: dict[str, str] = {}
         while left:
-            rows = await self._database.rows(DONE.format(since=since_time.isoformat()))
-            left -= {row["pid"] for row in rows}
+            leases = await self._database.leases(taken_since=healed_at)
+            # What was taken over by somebody else is still leased.
+            left -= {owner.split(":")[1] for job, owner in seen.items() if job not in leases}
+            seen = leases
             await asyncio.sleep(WORK_INTERVAL_S)
         return time.monotonic() - since
 
