@@ -25,7 +25,9 @@ from bench.storm.weather import Spell, Weather
 from bench.storm.wire import Wire
 from bench.storm.witness import Witness
 
-RECHARGES_PER_USER = 20
+# ¥50 on average, and ¥2,000 within an hour need a face; a run may last longer than its number of recharges asks for.
+RECHARGES_PER_USER = 15
+USERS_PER_SECOND_OF_FAULT = 3
 USERS_MIN = 16
 # A closed load: who cannot keep up is not buried, so that what is in flight at a kill is what is at work.
 MOVING_MAX = 256
@@ -158,7 +160,8 @@ async def _blow(parts: Storm, options: Options, progress: Callable[[str], None])
 
 def users_for(options: Options) -> int:
     """So many that nobody recharges as much in a run as would look like an order split in pieces."""
-    return max(USERS_MIN, math.ceil(options.recharges / RECHARGES_PER_USER))
+    in_faults = len(options.faults) * options.fault_s * USERS_PER_SECOND_OF_FAULT
+    return max(USERS_MIN, math.ceil(max(options.recharges / RECHARGES_PER_USER, in_faults)))
 
 
 async def hold_back(load: Load, database: Database) -> None:
