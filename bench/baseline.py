@@ -31,7 +31,7 @@ from kernel.clock import start_of_business_day, utc_now
 from kernel.ids import new_id
 from kernel.keys import token_key
 from kernel.settings import Settings, get_settings
-from kernel.states import OrderState, RefundState
+from kernel.states import OrderState, RefundState, ReviewState
 from models import database
 from models.cards import FuelCard
 from models.events import Event, EventStream
@@ -111,13 +111,15 @@ async def within_limits(user: User, amount_fen: int, settings: Settings, now: da
 
 async def write_order(user: User, card: FuelCard, amount_fen: int, settings: Settings, now: datetime) -> RechargeOrder:
     row = await RechargeOrder.create(
-        id=new_id(), user=user, card=card, amount_fen=amount_fen, state=OrderState.PENDING_PAYMENT, version=1,
-        refund_state=RefundState.NONE, pay_deadline_at=now + timedelta(seconds=settings.payment_deadline_s),
+        id=new_id(), user=user, card=card, amount_fen=amount_fen, price_fen=amount_fen,
+        state=OrderState.PENDING_PAYMENT, version=1, refund_state=RefundState.NONE, review_state=ReviewState.NONE,
+        pay_deadline_at=now + timedelta(seconds=settings.payment_deadline_s),
         created_at=now, updated_at=now,
     )  # fmt: skip
     await OrderTransition.create(
-        id=new_id(), order=row, version=1, rule=1, trigger="CREATE", from_state=None, to_state=row.state,
-        actor=f"user:{user.id}", reason="", request_id=str(uuid4()), occurred_at=now,
+        id=new_id(), order=row, user_id=user.id, version=1, rule=1, trigger="CREATE",
+        from_state=None, to_state=row.state, actor=f"user:{user.id}", reason="",
+        request_id=str(uuid4()), occurred_at=now,
     )  # fmt: skip
     stream = f"order:{row.id}"
     payload = {"order_id": str(row.id), "state": row.state.value, "version": 1}
