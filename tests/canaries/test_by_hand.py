@@ -13,7 +13,6 @@ import pytest
 from tortoise.exceptions import IntegrityError
 from tortoise.expressions import F
 
-from domain.ledger.audit import TOLD_RULE
 from kernel.ids import new_id
 from kernel.states import OrderState, RechargeState
 from models.database import transactional
@@ -22,22 +21,24 @@ from models.ledger import LedgerAccount, LedgerEntry, LedgerTransaction
 from models.orders import OrderTransition, RechargeAttempt, RechargeOrder
 from models.payments import PaymentAttempt, Refund
 from tests.canaries import scenarios
+from tests.canaries.rules import (
+    CHAIN,
+    CHANNEL,
+    DEPOSIT,
+    ENTERED,
+    NUMBER,
+    ONCE,
+    OWED,
+    PAID_FOR,
+    STANDS,
+    STEPS,
+    STORY,
+    TOLD,
+    TRANSIT,
+)
 from tests.canaries.scenarios import Scenario
 from tests.canaries.stage import staged
 from tests.ledger.booking import lift_guards
-
-TRANSIT = "what is in transit belongs to an order that is recharging"
-OWED = "what is owed back is what was paid, not taken and not yet refunded"
-CHANNEL = "each channel holds what was paid there and not refunded"
-DEPOSIT = "the issuer's deposit has paid for every recharge once"
-STORY = "every step of an order is in its story"
-CHAIN = "every step begins where the one before it ended"
-STANDS = "every order stands where its story ends"
-STEPS = "every step is a row of the table of order states"
-TOLD = "every step of an order is told by its event"
-ONCE = "an order is recharged once, and a failed one only where two people decide"
-NUMBER = "a refund keeps the number under which it began"
-PAID_FOR = "an order that recharges or has succeeded was paid"
 
 
 @transactional
@@ -104,7 +105,7 @@ EDITS = {
     for edit in (
         Edit(rewrite_a_step, scenarios.recharged, "order_transition", {CHAIN, STEPS}),
         Edit(remove_a_step, scenarios.recharged, "order_transition", {STORY, CHAIN}),
-        Edit(enter_a_payment_again, scenarios.recharged, None, {TRANSIT, CHANNEL, TOLD_RULE}),
+        Edit(enter_a_payment_again, scenarios.recharged, None, {TRANSIT, CHANNEL, ENTERED}),
         Edit(remove_an_event, scenarios.recharged, None, {TOLD}),
         Edit(let_an_order_fail, scenarios.recharged, None, {STANDS, OWED, ONCE}),
         Edit(forget_a_payment, scenarios.recharged, None, {OWED, CHANNEL, PAID_FOR}),

@@ -22,7 +22,6 @@ from uuid import UUID
 import pytest
 from tortoise.exceptions import IntegrityError
 
-from domain.ledger import audit as ledger_audit
 from domain.ledger import operations as ledger
 from domain.ledger import statements
 from domain.ledger.postings import customer_prepaid
@@ -40,10 +39,10 @@ from models.ledger import LedgerAccount
 from models.offers import Offer, OfferReservation
 from models.orders import OrderTransition, RechargeOrder
 from models.payments import WalletTopUp
+from tests.canaries.rules import REPLAYED, STOCK
 from tests.canaries.stage import RECKONING, Stage, staged
 
 PATIENCE_S = 20.0
-STOCK = "the stock of an offer is what orders do not hold"
 
 _read: ContextVar[dict[str, int]] = ContextVar("read")
 
@@ -152,8 +151,8 @@ class TestBalance:
                 assert (await balance(wallet)).fen == -30_000
                 return
             assert (await balance(wallet)).fen == -20_000
-        assert found.keys() == {ledger_audit.REPLAYED_RULE, RECKONING}
-        replayed = "\n".join(found[ledger_audit.REPLAYED_RULE])
+        assert found.keys() == {REPLAYED, RECKONING}
+        replayed = "\n".join(found[REPLAYED])
         assert wallet in replayed
         assert "'balance_fen': -20000" in replayed
         assert "'replayed_fen': -30000" in replayed
