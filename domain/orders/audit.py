@@ -99,15 +99,20 @@ SELECT o.id AS subject, o.state, s.to_state FROM recharge_order o
 JOIN order_transition s ON s.order_id = o.id AND s.version = o.version WHERE s.to_state <> o.state ORDER BY o.id
 """,
     "every step of an order is told by its event": """
-SELECT o.id AS subject, o.version, COUNT(v.id) AS event_count, MAX(v.position) AS last_position
-FROM recharge_order o LEFT JOIN event v ON v.stream = 'order:' || CAST(o.id AS TEXT)
-GROUP BY o.id, o.version HAVING COUNT(v.id) <> o.version OR MAX(v.position) <> o.version ORDER BY o.id
+SELECT stream AS subject, position, SUM(is_step) AS step_count, SUM(is_event) AS event_count FROM (
+    SELECT 'order:' || CAST(order_id AS TEXT) AS stream, version AS position, 1 AS is_step, 0 AS is_event
+    FROM order_transition
+    UNION ALL
+    SELECT stream, position, 0, 1 FROM event WHERE stream LIKE 'order:%'
+) AS line GROUP BY stream, position HAVING SUM(is_step) <> 1 OR SUM(is_event) <> 1 ORDER BY stream, position
 """,
     "every arrival is told once": """
-SELECT s.user_id AS subject, s.arrival_count, COUNT(v.id) AS event_count FROM (
-    SELECT user_id, COUNT(*) AS arrival_count FROM order_transition WHERE trigger = 'CONFIRM_RECHARGE' GROUP BY user_id
-) AS s LEFT JOIN event v ON v.stream = 'arrivals:' || CAST(s.user_id AS TEXT)
-GROUP BY s.user_id, s.arrival_count HAVING COUNT(v.id) <> s.arrival_count ORDER BY s.user_id
+SELECT stream AS subject, SUM(is_step) AS arrival_count, SUM(is_event) AS event_count FROM (
+    SELECT 'arrivals:' || CAST(user_id AS TEXT) AS stream, 1 AS is_step, 0 AS is_event
+    FROM order_transition WHERE trigger = 'CONFIRM_RECHARGE'
+    UNION ALL
+    SELECT stream, 0, 1 FROM event WHERE stream LIKE 'arrivals:%'
+) AS line GROUP BY stream HAVING SUM(is_step) <> SUM(is_event) ORDER BY stream
 """,
     "an order is recharged once, and a failed one only where two people decide": """
 SELECT o.id AS subject, o.state, COUNT(a.id) AS succeeded_count

@@ -104,7 +104,7 @@ EDITS = {
     edit.make.__name__: edit
     for edit in (
         Edit(rewrite_a_step, scenarios.recharged, "order_transition", {CHAIN, STEPS}),
-        Edit(remove_a_step, scenarios.recharged, "order_transition", {STORY, CHAIN}),
+        Edit(remove_a_step, scenarios.recharged, "order_transition", {STORY, CHAIN, TOLD}),
         Edit(enter_a_payment_again, scenarios.recharged, None, {TRANSIT, CHANNEL, ENTERED}),
         Edit(remove_an_event, scenarios.recharged, None, {TOLD}),
         Edit(let_an_order_fail, scenarios.recharged, None, {STANDS, OWED, ONCE}),
