@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from tortoise import Tortoise
@@ -179,6 +180,11 @@ async def prove(rule: str, statement: str) -> Sequence[Finding]:
         f"SELECT * FROM ({statement}) AS broken LIMIT {FINDINGS_PER_RULE_MAX}"  # noqa: S608 -- statements of our own.
     )
     return [
-        Finding(rule, str(row["subject"]), {name: value for name, value in row.items() if name != "subject"})
+        Finding(rule, str(row["subject"]), {name: _figure(row[name]) for name in row if name != "subject"})
         for row in rows
     ]
+
+
+def _figure(value: Any) -> Any:
+    # PostgreSQL sums integers to a numeric, which would be told as 3E+4.
+    return int(value) if isinstance(value, Decimal) else value

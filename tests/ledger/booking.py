@@ -49,11 +49,12 @@ async def select(statement: str) -> list[dict[str, object]]:
     return [dict(row) for row in await Tortoise.get_connection("default").execute_query_dict(statement)]
 
 
-async def lift_guards() -> None:
+async def lift_guards(*tables: str) -> None:
     """Take from the database what keeps the books true, as somebody who owns it could, so that only the audit is left.
 
-    What makes a row whole, such as NOT NULL, stays.
+    Without names it is the books that are meant. What makes a row whole, such as NOT NULL, stays.
     """
+    tables = tables or TABLES
     if dialect() == "postgres":
         # Constraints of partitions go with those of their table.
         constraints = await select(
@@ -61,12 +62,12 @@ async def lift_guards() -> None:
             "WHERE contype IN ('c', 'f') AND conparentid = 0 AND coninhcount = 0"
         )
         for constraint in constraints:
-            if constraint["name"] in TABLES:
+            if constraint["name"] in tables:
                 await run_sql(f'ALTER TABLE {constraint["name"]} DROP CONSTRAINT "{constraint["conname"]}"')
-        for table in TABLES:
+        for table in tables:
             await run_sql(f"ALTER TABLE {table} DISABLE TRIGGER USER")
     else:
         for trigger in await select("SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger'"):
-            if trigger["tbl_name"] in TABLES:
+            if trigger["tbl_name"] in tables:
                 await run_sql(f'DROP TRIGGER "{trigger["name"]}"')
         await run_sql("PRAGMA foreign_keys = OFF")
