@@ -64,12 +64,13 @@ class Far(IntEnum):
 
     ORDERED = 0
     PAYING = 1
-    PAID = 2
-    SUBMITTED = 3
+    GIVEN_UP = 2  # and what it was to be paid by is still in the payer's hands
+    PAID = 3
+    SUBMITTED = 4
 
 
 # An order that has come far may still go anywhere, and is rarely got there by chance.
-DISTANCES = (Far.ORDERED, Far.PAYING, Far.PAID, Far.PAID, Far.SUBMITTED, Far.SUBMITTED, Far.SUBMITTED)
+DISTANCES = (Far.ORDERED, Far.PAYING, Far.GIVEN_UP, Far.PAID, Far.SUBMITTED, Far.SUBMITTED, Far.SUBMITTED)
 
 
 @dataclass(frozen=True)
@@ -373,7 +374,9 @@ class Books(RuleBasedStateMachine):
         for payment in self._start_to_pay(order, method, FaceOutcome.PASSED):
             if far >= Far.PAID:
                 self._pay_at_once(payment)
-        if far >= Far.SUBMITTED:
+        if far is Far.GIVEN_UP:
+            self.stage.pass_time(PAUSES_S[-1])
+        elif far is Far.SUBMITTED:
             self._review(1, order, approve=True)
             self.stage.pass_time(SHORTLY_S)
 
