@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 from domain.cards.ports import IssuerOrderState, IssuerUnavailable, RechargeFacts, RechargeRequest
 from domain.orders import lifecycle, refunding
-from domain.orders.lifecycle import Trigger
+from domain.orders.lifecycle import UNPAID_KINDS, Rule, Standing, Trigger
 from domain.payments.ports import RefundRequest
 from kernel.states import OrderState
 from tests.simulation.issuer import SimulatedIssuer
@@ -21,7 +20,12 @@ from tests.simulation.issuer import SimulatedIssuer
 def late_payments_reopen() -> Iterator[None]:
     """An order that failed unpaid recharges after all when its money comes."""
     step = (OrderState.FAILED, Trigger.LATE_PAYMENT)
-    reopening = replace(lifecycle.BY_STEP[step], target=OrderState.RECHARGING)
+
+    class Reopening(Rule):
+        def after(self, standing: Standing) -> Standing:
+            return Standing(OrderState.RECHARGING, None, standing.review_state)
+
+    reopening = Reopening(7, OrderState.FAILED, Trigger.LATE_PAYMENT, OrderState.RECHARGING, kinds=UNPAID_KINDS)
     with patch.dict(lifecycle.BY_STEP, {step: reopening}):
         yield
 
@@ -56,6 +60,6 @@ def silence_is_taken_for_a_refusal() -> Iterator[None]:
 
 FAULTS: dict[Callable[[], AbstractContextManager[None]], str] = {
     late_payments_reopen: "an order that was FAILED is",
-    refunds_are_retried_under_new_numbers: "which is no refund of ours",
+    refunds_are_retried_under_new_numbers: "UnknownRefund|which is no refund of ours",
     silence_is_taken_for_a_refusal: "is REFUSED, there",
 }

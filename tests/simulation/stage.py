@@ -275,9 +275,9 @@ class Stage:
         return int(row["number"])
 
     async def _check(self) -> None:
+        await self.lives.follow()
         found = await self.world.findings()
         assert not found, found
-        await self.lives.follow()
         await bear_witness(self.world)
 
     async def _settle(self) -> None:

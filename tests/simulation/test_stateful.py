@@ -6,10 +6,11 @@ books are held against what is written; at the end of each history everything co
 
 A failure prints the shortest history that Hypothesis has found, and `@reproduce_failure(...)` with a text in it:
 
-    STATEFUL_BLOB='AXic…' pytest tests/simulation/test_stateful.py    plays that one again
-    STATEFUL_EXAMPLES=2000 pytest tests/simulation/test_stateful.py   explores: so many histories, others each time
+    STATEFUL_BLOB='AXic…' pytest tests/simulation/test_stateful.py -k books     plays that one history again
+    STATEFUL_SEED=100 STATEFUL_ROUNDS=50 pytest tests/simulation/test_stateful.py -k books     explores others
 
-Without either the histories are the same on every run.
+Without these the histories are the same on every run. There are many short rounds instead of a long one, because
+behind the first ten histories of a round Hypothesis makes most of them by changing a little in the one before.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from hypothesis import HealthCheck, Phase, reproduce_failure, settings
+from hypothesis import HealthCheck, Phase, reproduce_failure, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from domain.orders.lifecycle import REFUND_RULE_NUMBER
@@ -36,25 +37,26 @@ from tests.simulation.moves import Books
 Fresh = Callable[[], AbstractContextManager[str]]
 
 MEMORY = Path("/dev/shm")
-EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "0"))
 BLOB = os.environ.get("STATEFUL_BLOB", "")
+SEED = int(os.environ.get("STATEFUL_SEED", "1"))
+ROUNDS = 1 if BLOB else int(os.environ.get("STATEFUL_ROUNDS", "6"))
 PROFILE = settings(
-    max_examples=EXAMPLES or 60,
-    stateful_step_count=45,
+    max_examples=10,
+    stateful_step_count=50,
     deadline=None,
-    derandomize=not EXAMPLES,
+    database=None,
     print_blob=True,
     # A history takes a second, because it happens on a real database.
     suppress_health_check=[HealthCheck.too_slow],
 )
+FIND = settings(PROFILE, phases=[Phase.generate], report_multiple_bugs=False, print_blob=False)
+ROUNDS_TO_FIND_MAX = 12
+# The rows of the table that every round comes to; the seeded simulation comes to all of them.
+COMMON_ROWS = {1, 2, 4, 6, 10, REFUND_RULE_NUMBER}
 
 
-# The rows of the table that a history comes to without rare luck; the seeded simulation comes to all of them.
-COMMON_ROWS = {1, 2, 4, 6, 8, 9, 10, 11, 12, 13, 14, 15, REFUND_RULE_NUMBER}
-
-
-def play(fresh: Fresh, profile: settings) -> Counter[int]:
-    """Return which rows of the table were taken in all histories together, and how often."""
+def play(fresh: Fresh, profile: settings, *, number: int) -> Counter[int]:
+    """Play one round by its seed, and return which rows of the table it took, and how often."""
     rows = Counter[int]()
 
     class Here(Books):
@@ -65,9 +67,14 @@ def play(fresh: Fresh, profile: settings) -> Counter[int]:
             super().teardown()
             rows.update(self.stage.lives.rules)
 
-    machine = reproduce_failure(hypothesis.__version__, BLOB.encode())(Here) if BLOB else Here
+    machine = reproduce_failure(hypothesis.__version__, BLOB.encode())(Here) if BLOB else seed(number)(Here)
     run_state_machine_as_test(machine, settings=profile)
     return rows
+
+
+def play_until_found(fresh: Fresh) -> None:
+    for number in range(1, ROUNDS_TO_FIND_MAX + 1):
+        play(fresh, FIND, number=number)
 
 
 @pytest.fixture
@@ -101,20 +108,19 @@ def fresh_postgres(postgres_server: str, postgres_template: str) -> Fresh:
     return fresh
 
 
-def test_no_history_breaks_the_books(fresh_sqlite: Fresh) -> None:
-    rows = play(fresh_sqlite, PROFILE)
+@pytest.mark.parametrize("number", range(SEED, SEED + ROUNDS))
+def test_no_history_breaks_the_books(fresh_sqlite: Fresh, number: int) -> None:
+    rows = play(fresh_sqlite, PROFILE, number=number)
     assert BLOB or set(rows) >= COMMON_ROWS, sorted(COMMON_ROWS - set(rows))
 
 
 def test_no_history_breaks_the_books_on_postgresql(fresh_postgres: Fresh) -> None:
-    rows = play(fresh_postgres, settings(PROFILE, max_examples=EXAMPLES or 5, stateful_step_count=30))
-    assert BLOB or sum(rows.values())
+    rows = play(fresh_postgres, settings(PROFILE, max_examples=5, stateful_step_count=30), number=SEED)
+    assert BLOB or set(rows) >= {1, 2, 6}, rows
 
 
-@pytest.mark.skipif(bool(BLOB), reason="one history is played again")
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_a_fault_in_the_code_is_found(fresh_sqlite: Fresh, fault: Callable[[], AbstractContextManager[None]]) -> None:
     """A machine that finds nothing says something only where it would find what is wrong."""
-    profile = settings(PROFILE, phases=[Phase.generate], report_multiple_bugs=False, print_blob=False)
     with fault(), pytest.raises(AssertionError, match=FAULTS[fault]):
-        play(fresh_sqlite, profile)
+        play_until_found(fresh_sqlite)
