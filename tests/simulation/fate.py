@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -114,3 +114,45 @@ class SeededFate:
             if thrown < 0:
                 return outcome
         return otherwise
+
+
+class PlannedFate:
+    """Fate by plan: nothing goes wrong but what was planned, which happens once."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._exchanges: deque[Exchange] = deque()
+        self._commits: deque[Commit] = deque()
+
+    def plan_exchange(self, outcome: Exchange, *, after: int) -> None:
+        """Let this become of a question to a third party, once so many more were answered."""
+        _plan(self._exchanges, outcome, Exchange.ANSWERED, after)
+
+    def plan_commit(self, outcome: Commit, *, after: int) -> None:
+        """Let this happen around a transaction, once so many more were plain."""
+        _plan(self._commits, outcome, Commit.PLAIN, after)
+
+    def forget(self) -> None:
+        """Let nothing go wrong any more."""
+        self._exchanges.clear()
+        self._commits.clear()
+
+    def exchange(self, party: str, operation: str) -> Exchange:
+        outcome = self._exchanges.popleft() if self._exchanges else Exchange.ANSWERED
+        if outcome is not Exchange.ANSWERED:
+            self.counts[f"{operation}: {outcome}"] += 1
+        return outcome
+
+    def commit(self) -> Commit:
+        outcome = self._commits.popleft() if self._commits else Commit.PLAIN
+        if outcome is not Commit.PLAIN:
+            self.counts[f"a transaction {outcome}"] += 1
+        return outcome
+
+    def latency_s(self) -> float:
+        return 0.05
+
+
+def _plan(plan: deque[T], outcome: T, calm: T, after: int) -> None:
+    plan.extend([calm] * (after + 1 - len(plan)))
+    plan[after] = outcome

@@ -40,6 +40,7 @@ RESTART_S = 2.0
 WAIT_S = 3.0
 # Between a commit and the worker that it wakes.
 WAKE_S = 0.002
+CLAIMS_MAX = 1_000
 NEXT_DUE = (
     "SELECT MIN(CASE WHEN lease_until IS NULL OR lease_until < due_at THEN due_at ELSE lease_until END) AS due_at "
     "FROM job WHERE done_at IS NULL AND parked_at IS NULL"
@@ -49,6 +50,12 @@ T = TypeVar("T")
 
 class LeftToNobody(AssertionError):
     """A job was left to a person for a reason that an honest world does not give."""
+
+
+def for_a_person(job: Job, error: NeedsPerson) -> bool:
+    """Return whether an honest world gives the reason."""
+    del job  # Here the reason alone says it.
+    return error.__cause__ is None or isinstance(error.__cause__, RefundAbnormal | ChannelRefused)
 
 
 class House:
@@ -70,6 +77,8 @@ class House:
         self._look_at: datetime | None = None
         self._turn = 0
         self._begin: Callable[[], AbstractAsyncContextManager[Any]] = in_transaction
+        # Where third parties lie there are more reasons.
+        self.for_a_person: Callable[[Job, NeedsPerson], bool] = for_a_person
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -147,6 +156,23 @@ class House:
             self._start(job, process)
         return len(jobs)
 
+    async def run_one(self, process: Process, job_id: UUID) -> None:
+        """Claim what is due, give back all of it but one job, and start that in the process."""
+        now = self.timeline.now
+        for job in await work.claim(owner=process.name, limit=CLAIMS_MAX, lease=LEASE, now=now):
+            if job.id == job_id:
+                self._start(job, process)
+            else:
+                await work.release(job, claims=job.claims - 1)
+
+    def rest(self) -> None:
+        """Have no worker look of itself until a turn is given again after which work is looked for."""
+        self._look_at, self._something_changed = None, True
+
+    def able_worker(self) -> Process | None:
+        """Return a worker that has room for work, or None."""
+        return next((worker for worker in self.workers if self._is_able(worker)), None)
+
     def _look(self, at: datetime) -> None:
         if at != self._look_at:
             # There was reason to look earlier, and whoever did has arranged the next look.
@@ -210,8 +236,7 @@ class House:
 
     def _leave_to_a_person(self, job: Job, error: NeedsPerson) -> None:
         self.note(f"left to a person: {job.kind} {job.key}: {error}")
-        expected = error.__cause__ is None or isinstance(error.__cause__, RefundAbnormal | ChannelRefused)
-        if not expected:
+        if not self.for_a_person(job, error):
             raise LeftToNobody(f"{job.kind} {job.key}: {error}") from error
 
     async def _restart(self, dead: Process) -> None:

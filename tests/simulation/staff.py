@@ -114,14 +114,17 @@ class Office:
         return None
 
     async def _outcome(self, case: ManualCase) -> CaseOutcome | None:
-        """Return what the issuer's own word calls for, or nothing while a claw-back is not needed after all."""
-        attempt = await RechargeAttempt.filter(order_id=case.order_id).order_by("-number").first()
-        assert attempt is not None
-        truth = self.world.issuer.facts_of(attempt.id).state
-        if case.kind is CaseKind.REVERSAL:
-            return CaseOutcome.REVERSE if truth is IssuerOrderState.REVERSED else CaseOutcome.DISMISS
-        if truth is not IssuerOrderState.SUCCEEDED:
-            return None
-        if case.state is CaseState.PROPOSED:
+        outcomes = await outcomes_of(self.world, case)
+        if case.outcome in outcomes:
             return case.outcome
-        return self.fate.one_of((CaseOutcome.FROM_WALLET, CaseOutcome.WRITE_OFF))
+        return self.fate.one_of(outcomes) if len(outcomes) > 1 else next(iter(outcomes), None)
+
+
+async def outcomes_of(world: World, case: ManualCase) -> tuple[CaseOutcome, ...]:
+    """Return what the issuer's own word calls for: nothing while a claw-back is not needed after all."""
+    attempt = await RechargeAttempt.filter(order_id=case.order_id).order_by("-number").first()
+    assert attempt is not None
+    truth = world.issuer.facts_of(attempt.id).state
+    if case.kind is CaseKind.REVERSAL:
+        return (CaseOutcome.REVERSE if truth is IssuerOrderState.REVERSED else CaseOutcome.DISMISS,)
+    return (CaseOutcome.FROM_WALLET, CaseOutcome.WRITE_OFF) if truth is IssuerOrderState.SUCCEEDED else ()

@@ -137,9 +137,9 @@ class Timeline:
         for future in tuple(process.sleepers):
             self._enter(self.now, _killer(future), None)
 
-    async def step(self) -> bool:
-        """Give the next turn, and return whether there was one. Raises what an agent failed with."""
-        while self._agenda:
+    async def step(self, *, until: datetime | None = None) -> bool:
+        """Give the next turn that is due by then; return whether there was one. Raises what an agent failed with."""
+        while self._agenda and (until is None or self._agenda[0].at <= until):
             entry = heapq.heappop(self._agenda)
             self.now = max(self.now, entry.at)
             self._quiet.clear()

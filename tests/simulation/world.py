@@ -126,9 +126,9 @@ class World:
         about = [step for step in self.steps if any(each in step for each in wanted)]
         return "\n".join(["Of these:", *about, "The last steps:", *self.steps[-LAST_STEPS:]])
 
-    async def turn(self) -> bool:
-        """Give the next turn to whoever is due, and return whether there was one."""
-        went_on = await self.timeline.step()
+    async def turn(self, *, until: datetime | None = None) -> bool:
+        """Give the next turn to whoever is due by then, and return whether there was one."""
+        went_on = await self.timeline.step(until=until)
         if went_on:
             self.turns += 1
             await self.house.look_for_work()
