@@ -1,0 +1,83 @@
+"""What a piece of work costs the database: the time of its process, and what it reads of each table and index."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tortoise import Tortoise
+
+from bench.machine import cpu_seconds
+
+# A process of the database writes its counters down now and then, and this makes it do so at the end of the statement.
+FLUSH = "SELECT pg_stat_force_next_flush()"
+# Of a partition the name without its month counts, because the question is what kind of table is read, and how much.
+READ = """
+SELECT regexp_replace(relname, '_(y\\d{4}m\\d{2}|rest)(_.*)?$', '') AS name,
+    SUM(pg_stat_get_blocks_fetched(oid))::bigint AS blocks,
+    SUM(CASE WHEN relkind = 'r' THEN pg_stat_get_numscans(oid) ELSE 0 END)::bigint AS scans,
+    SUM(CASE WHEN relkind = 'r' THEN pg_stat_get_tuples_returned(oid) ELSE 0 END)::bigint AS rows
+FROM pg_class WHERE relkind IN ('r', 'i') AND relnamespace = 'public'::regnamespace GROUP BY 1
+"""
+LOG_POSITION = "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn AS bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What was read between two looks: pages of tables and indexes, and rows by reading a whole table."""
+
+    blocks: int = 0
+    rows_scanned: Mapping[str, int] = field(default_factory=dict)
+    scans: Mapping[str, int] = field(default_factory=dict)
+
+    def plus(self, other: Touched) -> Touched:
+        rows, scans = Counter(self.rows_scanned), Counter(self.scans)
+        rows.update(other.rows_scanned)
+        scans.update(other.scans)
+        return Touched(self.blocks + other.blocks, dict(rows), dict(scans))
+
+
+class Meter:
+    """Looks at the one process of the database that serves this connection."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._schedule = Path(f"/proc/{pid}/schedstat")
+        self._before: dict[str, tuple[int, int, int]] = {}
+
+    @classmethod
+    async def attach(cls) -> Meter:
+        return cls(int((await _rows("SELECT pg_backend_pid() AS pid"))[0]["pid"]))
+
+    def cpu_s(self) -> float:
+        """Return the processor time of the database's process; in nanoseconds where the kernel counts them."""
+        try:
+            return int(self._schedule.read_text("ascii").split()[0]) / 1e9
+        except OSError:
+            return cpu_seconds(self._pid)
+
+    async def log_bytes(self) -> int:
+        """Return how much the whole server has written into its log."""
+        return int((await _rows(LOG_POSITION))[0]["bytes"])
+
+    async def touched(self) -> Touched:
+        """Return what was read since the last look; the first one says nothing."""
+        await _rows(FLUSH)
+        before, self._before = self._before, {}
+        blocks, scans, rows = 0, Counter[str](), Counter[str]()
+        for row in await _rows(READ):
+            name, now = row["name"], (row["blocks"], row["scans"], row["rows"])
+            then = before.get(name, now)
+            self._before[name] = now
+            blocks += now[0] - then[0]
+            if now[1] > then[1]:
+                scans[name] += now[1] - then[1]
+                rows[name] += now[2] - then[2]
+        return Touched(blocks, dict(rows), dict(scans))
+
+
+async def _rows(statement: str) -> list[dict[str, int]]:
+    found: list[dict[str, int]] = await Tortoise.get_connection("default").execute_query_dict(statement)
+    return found
