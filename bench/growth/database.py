@@ -12,8 +12,8 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from bench.databases import DURABLE
+from bench.growth.history import History
 from bench.growth.loading import load
-from bench.growth.statements import History
 from kernel.clock import utc_now
 from kernel.settings import Settings
 from models.database import migrate

@@ -10,8 +10,9 @@ from typing import Any
 import asyncpg
 
 from bench.growth import statements
-from bench.growth.path import SEALER
-from bench.growth.statements import Group, History
+from bench.growth.history import History
+from bench.growth.road import SEALER
+from bench.growth.statements import Group
 from kernel.states import CardBrand
 from models import partitions
 from models.database import connected, transactional

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from tortoise import Tortoise
 
@@ -39,13 +40,21 @@ class Touched:
         return Touched(self.blocks + other.blocks, dict(rows), dict(scans))
 
 
+class Read(NamedTuple):
+    """The counters of one table with its partitions, or of one index, since the statistics began."""
+
+    blocks: int
+    scans: int
+    rows: int
+
+
 class Meter:
     """Looks at the one process of the database that serves this connection."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._schedule = Path(f"/proc/{pid}/schedstat")
-        self._before: dict[str, tuple[int, int, int]] = {}
+        self._before: dict[str, Read] = {}
 
     @classmethod
     async def attach(cls) -> Meter:
@@ -68,16 +77,17 @@ class Meter:
         before, self._before = self._before, {}
         blocks, scans, rows = 0, Counter[str](), Counter[str]()
         for row in await _rows(READ):
-            name, now = row["name"], (row["blocks"], row["scans"], row["rows"])
+            name = str(row["name"])
+            now = Read(int(row["blocks"]), int(row["scans"]), int(row["rows"]))
             then = before.get(name, now)
             self._before[name] = now
-            blocks += now[0] - then[0]
-            if now[1] > then[1]:
-                scans[name] += now[1] - then[1]
-                rows[name] += now[2] - then[2]
+            blocks += now.blocks - then.blocks
+            if now.scans > then.scans:
+                scans[name] += now.scans - then.scans
+                rows[name] += now.rows - then.rows
         return Touched(blocks, dict(rows), dict(scans))
 
 
-async def _rows(statement: str) -> list[dict[str, int]]:
-    found: list[dict[str, int]] = await Tortoise.get_connection("default").execute_query_dict(statement)
+async def _rows(statement: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = await Tortoise.get_connection("default").execute_query_dict(statement)
     return found

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.growth.options import Options
-from bench.growth.path import STEPS
+from bench.growth.road import STEPS
 from bench.growth.run import TOTAL, Found, Outcome, p50_s
 
 RATIO_MAX = 1.20

@@ -15,7 +15,7 @@ from pathlib import Path
 from bench.growth.database import databases, users_of
 from bench.growth.measures import Touched
 from bench.growth.options import Options
-from bench.growth.path import STEPS
+from bench.growth.road import STEPS
 from bench.growth.subject import Glance, Round, Subject, subject
 from bench.processes import ROOT
 

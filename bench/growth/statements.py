@@ -1,4 +1,4 @@
-"""The SQL that makes years of business in one go, set by set. What it writes is what `path` writes, row by row.
+"""The SQL that makes a year of business in one go, set by set. What it writes is what `road` writes, row by row.
 
 Two tables of facts come first and go at the end: `growth_customer`, and `growth_order` with all that the rows of one
 order share. Each order is either recharged, or it was never paid and has expired. Every fourth customer has paid into a
@@ -9,92 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-
-from bench.growth.parties import CHANNEL, ISSUER, MARGIN_BASIS_POINTS, SUB_MCHID, PromptChannel
-from domain.ledger.postings import COMMISSION, TRANSIT, channel_clearing, issuer_prepaid
-from domain.ledger.shards import LEDGER_SHARDS
-
-# Three orders in ten are never paid.
-EXPIRED_IN_TEN = 3
-TOPPED_UP_ONE_IN = 4
-TOP_UP_FEN = 20_000
-# Without a common factor with any number of users that a person would choose, so that customers come in turns.
-STRIDE = 7_919
-CLEARING, PREPAID = channel_clearing(CHANNEL, SUB_MCHID), issuer_prepaid(ISSUER)
-
-# recharged, version, rule, trigger, from, to, seconds behind the creation, actor, reason
-STEPS = """(VALUES
-    (true, 1, 1, 'CREATE', NULL, 'PENDING_PAYMENT', 0, NULL, ''),
-    (true, 2, 2, 'START_PAYMENT', 'PENDING_PAYMENT', 'PAYING', 4, NULL, 'out_trade_no'),
-    (true, 3, 4, 'CONFIRM_PAYMENT', 'PAYING', 'RECHARGING', 15, '{channel}', 'out_trade_no'),
-    (true, 4, 10, 'SUBMIT_RECHARGE', 'RECHARGING', 'RECHARGING', 16, 'system', 'recharge_id'),
-    (true, 5, 11, 'CONFIRM_RECHARGE', 'RECHARGING', 'SUCCEEDED', 24, '{issuer}', 'issuer_order_id'),
-    (false, 1, 1, 'CREATE', NULL, 'PENDING_PAYMENT', 0, NULL, ''),
-    (false, 2, 6, 'EXPIRE', 'PENDING_PAYMENT', 'FAILED', 901, 'system', '')
-) AS step (recharged, version, rule, trigger, from_state, to_state, after_s, actor, reason)"""
-# posting, its key, seconds behind the creation, line, lines, account
-LINES = """(VALUES
-    ('paid', 'paid:1', 15, 1, 2, '{clearing}'),
-    ('paid', 'paid:1', 15, 2, 2, '{transit}'),
-    ('succeeded', 'succeeded', 24, 1, 3, '{transit}'),
-    ('succeeded', 'succeeded', 24, 2, 3, '{prepaid}'),
-    ('succeeded', 'succeeded', 24, 3, 3, '{commission}')
-) AS line (posting, event, after_s, number, count, account)"""
-AMOUNT = """CASE
-    WHEN line.account = '{clearing}' THEN o.amount_fen
-    WHEN line.account = '{prepaid}' THEN -o.cost_fen
-    WHEN line.account = '{commission}' THEN o.cost_fen - o.amount_fen
-    WHEN line.posting = 'paid' THEN -o.amount_fen ELSE o.amount_fen END"""
-POSITION = "2 * o.place - CASE line.posting WHEN 'paid' THEN 1 ELSE 0 END"
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """How many orders there are, from when until when they were made, and since when their work is kept."""
-
-    orders: int
-    users: int
-    begins_at: datetime
-    ends_at: datetime
-    work_kept_since: datetime
-
-    @property
-    def words(self) -> dict[str, object]:
-        """What the statements' placeholders stand for: numbers, moments and literals of our own."""
-        step = (self.ends_at - self.begins_at) / self.orders
-        return {
-            "orders": self.orders,
-            "users": self.users,
-            "begins_at": f"timestamptz '{self.begins_at.isoformat()}'",
-            "ends_at": f"timestamptz '{self.ends_at.isoformat()}'",
-            "kept_since": f"timestamptz '{self.work_kept_since.isoformat()}'",
-            "every": f"interval '{step / timedelta(microseconds=1):.3f} microseconds'",
-            "channel": CHANNEL,
-            "issuer": ISSUER,
-            "sub_mchid": SUB_MCHID,
-            "app_id": PromptChannel.app_id,
-            "mchid": PromptChannel.mchid,
-            "clearing": CLEARING,
-            "prepaid": PREPAID,
-            "transit": TRANSIT,
-            "commission": COMMISSION,
-            "margin": MARGIN_BASIS_POINTS,
-            "shards": LEDGER_SHARDS,
-            "top_up_fen": TOP_UP_FEN,
-            "topped_up_one_in": TOPPED_UP_ONE_IN,
-            "expired_in_ten": EXPIRED_IN_TEN,
-            "stride": STRIDE,
-        }
-
-    def sql(self, statement: str) -> str:
-        """Return the statement with every placeholder replaced, those of its parts as well."""
-        parts = {"STEPS": STEPS, "LINES": LINES, "AMOUNT": AMOUNT, "POSITION": POSITION}
-        for name, part in parts.items():
-            statement = statement.replace(f"{{{name}}}", part)
-        for name, word in self.words.items():
-            statement = statement.replace(f"{{{name}}}", str(word))
-        return statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,38 +21,38 @@ class Group:
 
 CUSTOMERS = """
 CREATE TABLE growth_customer AS
-SELECT number, uuidv7({begins_at} - clock_timestamp()) AS user_id, uuidv7({begins_at} - clock_timestamp()) AS card_id
-FROM generate_series(0, {users} - 1) AS number
+SELECT number, {id:'0':{begins_ms}} AS user_id, {id:'1':{begins_ms}} AS card_id
+FROM generate_series(0::bigint, {users} - 1) AS number
+CROSS JOIN LATERAL (SELECT {tail:'customer ' || number} AS tail) AS random
 """
+# What is sorted is short: all that is long is made of it afterwards.
 ORDERS = """
 CREATE TABLE growth_order AS
-SELECT fact.*, amount_fen - amount_fen * {margin} / 10000 AS cost_fen,
-    row_number() OVER (PARTITION BY shard, recharged ORDER BY number) AS place,
-    row_number() OVER (PARTITION BY user_id, recharged ORDER BY number) AS arrival,
-    upper(left(replace(id::text, '-', ''), 26)) || '01' AS out_trade_no,
-    uuidv7(created_at + interval '4 s' - clock_timestamp()) AS payment_id,
-    uuidv7(created_at + interval '15 s' - clock_timestamp()) AS paid_id,
-    uuidv7(created_at + interval '16 s' - clock_timestamp()) AS recharge_id,
-    uuidv7(created_at + interval '24 s' - clock_timestamp()) AS succeeded_id,
-    uuidv7(created_at + interval '15 s' - clock_timestamp()) AS paid_notice_id,
-    uuidv7(created_at + interval '24 s' - clock_timestamp()) AS recharged_notice_id
+SELECT made.*, amount_fen - amount_fen * {margin} / 10000 AS cost_fen, {id:'0':ms} AS id,
+    upper(to_hex(ms) || tail) || '01' AS out_trade_no, {id:'1':ms + 4000} AS payment_id,
+    {id:'2':ms + 15000} AS paid_id, {id:'3':ms + 15000} AS paid_notice_id, {id:'4':ms + 16000} AS recharge_id,
+    {id:'5':ms + 24000} AS succeeded_id, {id:'6':ms + 24000} AS recharged_notice_id
 FROM (
-    SELECT made.number, uuidv7(created_at - clock_timestamp()) AS id, customer.user_id, customer.card_id, created_at,
-        get_byte(uuid_send(customer.user_id), 15) & ({shards} - 1) AS shard,
-        (ARRAY[10000, 20000, 50000, 100000])[1 + turn % 4]::bigint AS amount_fen,
-        turn % 10 >= {expired_in_ten} AS recharged
+    SELECT placed.*, {tail:'order ' || number} AS tail, {begins_ms} + number * {every_us} / 1000 AS ms,
+        {begins_at} + number * {every_us} * interval '1 us' AS created_at,
+        (ARRAY[10000, 20000, 50000, 100000])[1 + turn % 4]::bigint AS amount_fen
     FROM (
-        SELECT number, number + number / {users} AS turn, {begins_at} + number * {every} AS created_at
-        FROM generate_series(0::bigint, {orders} - 1) AS number
-    ) AS made
-    JOIN growth_customer AS customer ON customer.number = made.number * {stride} % {users}
-) AS fact ORDER BY number
+        SELECT asked.*, row_number() OVER (PARTITION BY shard, recharged ORDER BY number) AS place,
+            row_number() OVER (PARTITION BY customer, recharged ORDER BY number) AS arrival
+        FROM (
+            SELECT order_number AS number, turn, customer.number AS customer, user_id, card_id,
+                get_byte(uuid_send(user_id), 15) & ({shards} - 1) AS shard, turn % 10 >= {expired_in_ten} AS recharged
+            FROM generate_series(0::bigint, {orders} - 1) AS order_number
+            CROSS JOIN LATERAL (SELECT order_number + order_number / {users} AS turn) AS turns
+            JOIN growth_customer AS customer ON customer.number = order_number * {stride} % {users}
+        ) AS asked ORDER BY number
+    ) AS placed
+) AS made
 """
 TOP_UPS = """
 CREATE TABLE growth_top_up AS
-SELECT uuidv7({ends_at} - clock_timestamp()) AS id, uuidv7({ends_at} - clock_timestamp()) AS posting_id, user_id,
-    customer.shard, row_number() OVER (PARTITION BY customer.shard ORDER BY number) AS place,
-    COALESCE(booked.count, 0) AS orders_before
+SELECT uuidv7({ends_at} - now()) AS id, uuidv7({ends_at} - now()) AS posting_id, user_id, customer.shard,
+    row_number() OVER (PARTITION BY customer.shard ORDER BY number) AS place, COALESCE(booked.count, 0) AS orders_before
 FROM (SELECT *, get_byte(uuid_send(user_id), 15) & ({shards} - 1) AS shard FROM growth_customer) AS customer
 LEFT JOIN (SELECT shard, COUNT(*) FROM growth_order WHERE recharged GROUP BY shard) AS booked USING (shard)
 WHERE number % {topped_up_one_in} = 0
@@ -173,7 +87,7 @@ STORIES = Group(
         """
 INSERT INTO order_transition (id, order_id, user_id, version, rule, trigger, from_state, to_state, actor, reason,
     request_id, occurred_at)
-SELECT uuidv7(o.created_at + step.after_s * interval '1 s' - clock_timestamp()), o.id, o.user_id, step.version,
+SELECT {id:'8':o.ms + step.after_s * 1000}, o.id, o.user_id, step.version,
     step.rule, step.trigger, step.from_state, step.to_state, COALESCE(step.actor, 'user:' || o.user_id),
     CASE step.reason WHEN 'out_trade_no' THEN o.out_trade_no WHEN 'recharge_id' THEN o.recharge_id::text
         WHEN 'issuer_order_id' THEN 'IC' || replace(o.recharge_id::text, '-', '') ELSE '' END,
@@ -248,7 +162,7 @@ LEDGER = Group(
     (
         """
 INSERT INTO ledger_account (id, code, shard, balance_fen, version, created_at)
-SELECT uuidv7({begins_at} - clock_timestamp()), part.code, part.shard, part.balance_fen, part.version, {begins_at}
+SELECT uuidv7({begins_at} - now()), part.code, part.shard, part.balance_fen, part.version, {begins_at}
 FROM (SELECT o.shard, COUNT(*) AS count, SUM(o.amount_fen) AS amount_fen, SUM(o.cost_fen) AS cost_fen,
         COALESCE(MAX(paid_in.count), 0) AS topped_up
     FROM growth_order o LEFT JOIN (SELECT shard, COUNT(*) FROM growth_top_up GROUP BY shard) AS paid_in USING (shard)
@@ -261,7 +175,7 @@ CROSS JOIN LATERAL (VALUES
 ) AS account (code, balance_fen, version) CROSS JOIN LATERAL (SELECT account.*, booked.shard) AS part
 """,
         "INSERT INTO ledger_account (id, code, shard, balance_fen, version, created_at) "
-        "SELECT uuidv7({ends_at} - clock_timestamp()), 'customer_prepaid:' || user_id, shard, -{top_up_fen}, 1, "
+        "SELECT uuidv7({ends_at} - now()), 'customer_prepaid:' || user_id, shard, -{top_up_fen}, 1, "
         "{ends_at} FROM growth_top_up",
         """
 INSERT INTO ledger_transaction (id, key, order_id, user_id, shard, position, line_count, occurred_at)
@@ -278,7 +192,7 @@ FROM growth_order o CROSS JOIN LATERAL (VALUES
         """
 INSERT INTO ledger_entry (id, transaction_id, account_id, line_number, line_count, amount_fen, account_version, user_id,
     shard, occurred_at)
-SELECT uuidv7(o.created_at - clock_timestamp()),
+SELECT {id:line.number:o.ms + line.after_s * 1000},
     CASE line.posting WHEN 'paid' THEN o.paid_id ELSE o.succeeded_id END, account.id, line.number, line.count, {AMOUNT},
     CASE line.account WHEN '{transit}' THEN {POSITION} ELSE o.place END, o.user_id, o.shard,
     o.created_at + line.after_s * interval '1 s'
@@ -288,7 +202,7 @@ JOIN ledger_account account ON account.code = line.account AND account.shard = o
         """
 INSERT INTO ledger_entry (id, transaction_id, account_id, line_number, line_count, amount_fen, account_version, user_id,
     shard, occurred_at)
-SELECT uuidv7({ends_at} - clock_timestamp()), posting_id, account.id, line.number, 2, line.amount_fen, line.version,
+SELECT uuidv7({ends_at} - now()), posting_id, account.id, line.number, 2, line.amount_fen, line.version,
     user_id, t.shard, {ends_at}
 FROM growth_top_up t CROSS JOIN LATERAL (VALUES
     (1, '{clearing}', {top_up_fen}, orders_before + place),
@@ -365,12 +279,12 @@ KEYS = Group(
     (
         """
 INSERT INTO idempotency_key (id, user_id, operation, key, input_hash, result_id, created_at)
-SELECT uuidv7(o.created_at + wish.after - clock_timestamp()), o.user_id, wish.operation,
+SELECT {id:'9':o.ms + wish.after_s * 1000}, o.user_id, wish.operation,
     replace(o.paid_notice_id::text, '-', ''), encode(sha256(uuid_send(wish.result_id)), 'hex'), wish.result_id,
-    o.created_at + wish.after
+    o.created_at + wish.after_s * interval '1 s'
 FROM growth_order o CROSS JOIN LATERAL (VALUES
-    ('createRecharge', o.id, interval '0 s', true), ('payRecharge', o.payment_id, interval '4 s', o.recharged)
-) AS wish (operation, result_id, after, uttered) WHERE wish.uttered
+    ('createRecharge', o.id, 0, true), ('payRecharge', o.payment_id, 4, o.recharged)
+) AS wish (operation, result_id, after_s, uttered) WHERE wish.uttered
 """,
     ),
 )
@@ -400,20 +314,18 @@ WORK = Group(
     (
         """
 INSERT INTO job (id, kind, key, payload, due_at, attempts, failures, claims, created_at, done_at)
-SELECT uuidv7(o.created_at + work.made - clock_timestamp()), work.kind, work.key,
-    jsonb_build_object(work.subject, work.subject_id), o.created_at + work.due, 0, 0, 0, o.created_at + work.made,
-    o.created_at + work.due + interval '1 s'
+SELECT {id:work.number:o.ms + work.made_s * 1000}, work.kind, work.key,
+    jsonb_build_object(work.subject, work.subject_id), o.created_at + work.due_s * interval '1 s', 0, 0, 0, o.created_at + work.made_s * interval '1 s',
+    o.created_at + (work.due_s + 1) * interval '1 s'
 FROM growth_order o CROSS JOIN LATERAL (VALUES
-    (true, 'expire_order', o.id::text, 'order_id', o.id::text, interval '0 s', interval '900 s'),
-    (o.recharged, 'query_payment', o.out_trade_no, 'out_trade_no', o.out_trade_no, interval '4 s', interval '19 s'),
-    (o.recharged, 'apply_notice', '{channel}:' || o.payment_id, 'notice_id', o.paid_notice_id::text, interval '15 s',
-        interval '15 s'),
-    (o.recharged, 'submit_recharge', o.id::text, 'order_id', o.id::text, interval '15 s', interval '15 s'),
-    (o.recharged, 'query_recharge', o.recharge_id::text, 'attempt_id', o.recharge_id::text, interval '16 s',
-        interval '31 s'),
-    (o.recharged, 'apply_notice', '{issuer}:' || o.recharge_id, 'notice_id', o.recharged_notice_id::text,
-        interval '24 s', interval '24 s')
-) AS work (needed, kind, key, subject, subject_id, made, due) WHERE work.needed AND o.created_at >= {kept_since}
+    (true, 1, 'expire_order', o.id::text, 'order_id', o.id::text, 0, 900),
+    (o.recharged, 2, 'query_payment', o.out_trade_no, 'out_trade_no', o.out_trade_no, 4, 19),
+    (o.recharged, 3, 'apply_notice', '{channel}:' || o.payment_id, 'notice_id', o.paid_notice_id::text, 15, 15),
+    (o.recharged, 4, 'submit_recharge', o.id::text, 'order_id', o.id::text, 15, 15),
+    (o.recharged, 5, 'query_recharge', o.recharge_id::text, 'attempt_id', o.recharge_id::text, 16, 31),
+    (o.recharged, 6, 'apply_notice', '{issuer}:' || o.recharge_id, 'notice_id', o.recharged_notice_id::text, 24, 24)
+) AS work (needed, number, kind, key, subject, subject_id, made_s, due_s)
+WHERE work.needed AND o.created_at >= {kept_since}
 """,
     ),
 )

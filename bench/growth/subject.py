@@ -18,7 +18,7 @@ from typing import Any
 from tortoise import Tortoise
 
 from bench.growth.measures import Meter, Touched
-from bench.growth.path import STEPS, Customer, Path, settings_of
+from bench.growth.road import STEPS, Customer, Road, settings_of
 from domain.finance import queries as finance
 from domain.work import operations as work
 from domain.work import queries as work_queries
@@ -70,7 +70,7 @@ class Hands:
 
     def __init__(self, settings: Settings, users: int, seed: int) -> None:
         self._settings, self._users, self._random = settings, users, random.Random(seed)
-        self._path, self._relay = Path(settings), Relay(Silent(), settings)
+        self._road, self._relay = Road(settings), Relay(Silent(), settings)
         self._meter: Meter | None = None
 
     async def round(self, count: int) -> Round:
@@ -80,14 +80,14 @@ class Hands:
         cpu_s: defaultdict[str, float] = defaultdict(float)
         log_before = await meter.log_bytes()
         for customer in customers:
-            async with self._path.order(customer) as journey:
+            async with self._road.order(customer) as journey:
                 for step in STEPS:
                     await journey.prepare(step)
                     begun_s = meter.cpu_s()
                     seconds[step].append(await journey.step(step))
                     cpu_s[step] += meter.cpu_s() - begun_s
         log_bytes = (await meter.log_bytes() - log_before) / count
-        await self._path.finish_what_waits()
+        await self._road.finish_what_waits()
         return Round(seconds, {step: spent / count for step, spent in cpu_s.items()}, log_bytes)
 
     async def count(self, count: int) -> dict[str, Touched]:
@@ -95,7 +95,7 @@ class Hands:
         meter, customers = await self._ready(count)
         found = dict.fromkeys(STEPS, Touched())
         for customer in customers:
-            async with self._path.order(customer) as journey:
+            async with self._road.order(customer) as journey:
                 for step in STEPS:
                     await journey.prepare(step)
                     await meter.touched()
@@ -121,8 +121,8 @@ class Hands:
             "relay of events": self._publish,
             "finance journal": Projection(settings).catch_up,
             "lag of the journal": lambda: finance.lag(generation=finance.FIRST_GENERATION, now=now),
-            "deadlines and queries": self._path.finish_what_waits,
-            "a worker that finds nothing": self._path.work,
+            "deadlines and queries": self._road.finish_what_waits,
+            "a worker that finds nothing": self._road.work,
             "work-status": lambda: work_queries.status(now=now),
             "manual queue": lambda: work_queries.parked(limit=work_queries.PAGE_SIZE),
             f"purge of {PURGED} done jobs": lambda: work.purge_done(before=now - PURGED_BEFORE, limit=PURGED),

@@ -1,4 +1,4 @@
-"""The way of an order from its creation to the end, step by step through the code that production runs."""
+"""The road of an order from its creation to the end, step by step through the code that production runs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LIMITLESS_FEN = 10**12
 ALL_DUE_AFTER = timedelta(days=1)
 
 
-class PathFailed(Exception):
+class OrderAstray(Exception):
     """An order did not come to where its step leads, so what was measured is something else."""
 
 
@@ -68,19 +68,19 @@ class Customer:
         return Viewer(self.user_id, client_id="growth", scopes=frozenset({"recharge"}), expires_at=expires_at)
 
 
-class Path:
-    """Leads one order after the other along the path, with the real worker between the callbacks."""
+class Road:
+    """Leads one order after the other along it, with the real worker between the callbacks."""
 
     def __init__(self, settings: Settings) -> None:
-        self._channel, self._issuer = PromptChannel(), PromptIssuer()
-        self._policy = Policy.of(settings)
-        self._parties = prompt_parties(self._channel, self._issuer)
-        handlers = Handlers(settings=settings, third_parties=self._parties, policy=self._policy, sealer=SEALER)
+        self.channel, self.issuer = PromptChannel(), PromptIssuer()
+        self.policy = Policy.of(settings)
+        self.parties = prompt_parties(self.channel, self.issuer)
+        handlers = Handlers(settings=settings, third_parties=self.parties, policy=self.policy, sealer=SEALER)
         self._worker = Worker(handlers.by_kind(), settings)
 
     @asynccontextmanager
     async def order(self, customer: Customer) -> AsyncIterator[Journey]:
-        """Give a new order's steps; at the end of the context the order must have succeeded. Raises PathFailed."""
+        """Give a new order's steps; at the end of the context the order must have succeeded. Raises OrderAstray."""
         structlog.contextvars.bind_contextvars(request_id=new_id().hex)
         journey = Journey(self, customer)
         yield journey
@@ -105,8 +105,8 @@ class Path:
 class Journey:
     """One order's way. The steps are called once each, in their order; what the next one needs is read in between."""
 
-    def __init__(self, path: Path, customer: Customer) -> None:
-        self._path, self._customer = path, customer
+    def __init__(self, road: Road, customer: Customer) -> None:
+        self._road, self._customer = road, customer
         self._key = new_id().hex
         self._order: RechargeOrder | None = None
         self._out_trade_no = ""
@@ -127,42 +127,42 @@ class Journey:
             self._attempt_id = (await RechargeAttempt.get(order_id=self._id)).id
 
     async def _create(self) -> None:
-        path = self._path
+        road = self._road
         wanted = Wanted(operation=operations.CREATE, key=self._key, card_id=self._customer.card_id, yuan=YUAN)
         self._order = await operations.create(
-            viewer=self._customer.viewer, wanted=wanted, policy=path._policy, now=utc_now()
+            viewer=self._customer.viewer, wanted=wanted, policy=road.policy, now=utc_now()
         )
 
     async def _pay(self) -> None:
-        path = self._path
+        road = self._road
         await paying.start_payment(
             viewer=self._customer.viewer,
             order_id=self._id,
             idempotency_key=self._key,
-            channels=path._parties.channels,
-            face=path._parties.face,
-            policy=path._policy,
+            channels=road.parties.channels,
+            face=road.parties.face,
+            policy=road.policy,
             now=utc_now(),
         )
 
     async def _confirm(self) -> None:
-        channel = self._path._channel
+        channel = self._road.channel
         facts = channel.paid(out_trade_no=self._out_trade_no, amount_fen=self._amount_fen, now=utc_now())
-        await self._path.tell(channel.name, facts)
+        await self._road.tell(channel.name, facts)
 
     async def _submit(self) -> None:
-        await self._path.work()
+        await self._road.work()
 
     async def _settle(self) -> None:
-        issuer = self._path._issuer
+        issuer = self._road.issuer
         facts = issuer.recharged(attempt_id=self._attempt_id, amount_fen=self._amount_fen)
-        await self._path.tell(issuer.name, facts)
+        await self._road.tell(issuer.name, facts)
 
     async def require_success(self) -> None:
-        """Raises PathFailed."""
+        """Raises OrderAstray."""
         order = await RechargeOrder.get(id=self._id)
         if order.state is not OrderState.SUCCEEDED:
-            raise PathFailed(f"order {order.id} is {order.state} where it should have succeeded")
+            raise OrderAstray(f"order {order.id} is {order.state} where it should have succeeded")
 
     @property
     def _id(self) -> UUID:
@@ -172,4 +172,4 @@ class Journey:
     @property
     def _amount_fen(self) -> int:
         assert self._order is not None
-        return self._order.amount_fen
+        return int(self._order.amount_fen)
