@@ -315,8 +315,8 @@ WORK = Group(
         """
 INSERT INTO job (id, kind, key, payload, due_at, attempts, failures, claims, created_at, done_at)
 SELECT {id:work.number:o.ms + work.made_s * 1000}, work.kind, work.key,
-    jsonb_build_object(work.subject, work.subject_id), o.created_at + work.due_s * interval '1 s', 0, 0, 0, o.created_at + work.made_s * interval '1 s',
-    o.created_at + (work.due_s + 1) * interval '1 s'
+    jsonb_build_object(work.subject, work.subject_id), o.created_at + work.due_s * interval '1 s', 0, 0, 0,
+    o.created_at + work.made_s * interval '1 s', o.created_at + (work.due_s + 1) * interval '1 s'
 FROM growth_order o CROSS JOIN LATERAL (VALUES
     (true, 1, 'expire_order', o.id::text, 'order_id', o.id::text, 0, 900),
     (o.recharged, 2, 'query_payment', o.out_trade_no, 'out_trade_no', o.out_trade_no, 4, 19),
