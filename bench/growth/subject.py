@@ -74,7 +74,12 @@ class Hands:
         self._meter: Meter | None = None
 
     async def round(self, count: int) -> Round:
-        """Lead so many orders of as many customers from their creation to the end."""
+        """Lead so many orders of as many customers from their creation to the end, and leave no work behind."""
+        found = await self._lead(count)
+        await self._road.finish_what_waits()
+        return found
+
+    async def _lead(self, count: int) -> Round:
         meter, customers = await self._ready(count)
         seconds: dict[str, list[float]] = {step: [] for step in STEPS}
         cpu_s: defaultdict[str, float] = defaultdict(float)
@@ -87,7 +92,6 @@ class Hands:
                     seconds[step].append(await journey.step(step))
                     cpu_s[step] += meter.cpu_s() - begun_s
         log_bytes = (await meter.log_bytes() - log_before) / count
-        await self._road.finish_what_waits()
         return Round(seconds, {step: spent / count for step, spent in cpu_s.items()}, log_bytes)
 
     async def count(self, count: int) -> dict[str, Touched]:
@@ -105,7 +109,7 @@ class Hands:
 
     async def by_the_clock(self, count: int) -> dict[str, Glance]:
         """Lead some orders, and then do once what workers and servers do by the clock."""
-        await self.round(count)
+        await self._lead(count)
         meter, _ = await self._ready(0)
         found = {}
         for name, thing in self._clockwork().items():
