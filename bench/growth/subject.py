@@ -76,7 +76,8 @@ class Hands:
     async def round(self, count: int) -> Round:
         """Lead so many orders of as many customers from their creation to the end, and leave no work behind."""
         found = await self._lead(count)
-        await self._road.finish_what_waits()
+        for finish in (self._road.finish_what_waits, self._publish, self._write_journal):
+            await finish()
         return found
 
     async def _lead(self, count: int) -> Round:
@@ -123,7 +124,7 @@ class Hands:
         settings, now = self._settings, utc_now()
         return {
             "relay of events": self._publish,
-            "finance journal": Projection(settings).catch_up,
+            "finance journal": self._write_journal,
             "lag of the journal": lambda: finance.lag(generation=finance.FIRST_GENERATION, now=now),
             "deadlines and queries": self._road.finish_what_waits,
             "a worker that finds nothing": self._road.work,
@@ -136,6 +137,9 @@ class Hands:
     async def _publish(self) -> None:
         await self._relay.start()
         await self._relay.stop()
+
+    async def _write_journal(self) -> None:
+        await Projection(self._settings).catch_up()
 
     async def _ready(self, count: int) -> tuple[Meter, list[Customer]]:
         if self._meter is None:
