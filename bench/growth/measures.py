@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from tortoise import Tortoise
 
-from bench.machine import cpu_seconds
+from bench.machine import CpuTimeUnknown, cpu_seconds
 
 # A process of the database writes its counters down now and then, and this makes it do so at the end of the statement.
 FLUSH = "SELECT pg_stat_force_next_flush()"
@@ -49,21 +49,30 @@ class Read(NamedTuple):
 
 
 class Meter:
-    """Looks at the one process of the database that serves this connection."""
+    """Looks at the one process of the database that serves this connection, and at what all of them have counted."""
 
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-        self._schedule = Path(f"/proc/{pid}/schedstat")
+    def __init__(self) -> None:
+        self._pid = 0
+        self._cpu_s = 0.0
         self._before: dict[str, Read] = {}
 
-    @classmethod
-    async def attach(cls) -> Meter:
-        return cls(int((await _rows("SELECT pg_backend_pid() AS pid"))[0]["pid"]))
+    async def begin(self) -> None:
+        """Note what the database's process has used until now. The pool replaces a connection, and with it the process,
+        after some ten thousand statements, so it is asked for each time."""
+        self._pid = int((await _rows("SELECT pg_backend_pid() AS pid"))[0]["pid"])
+        self._cpu_s = self._used_s()
 
-    def cpu_s(self) -> float:
-        """Return the processor time of the database's process; in nanoseconds where the kernel counts them."""
+    def spent_s(self) -> float:
+        """Return the processor time since the beginning; nothing where the process has been replaced meanwhile."""
         try:
-            return int(self._schedule.read_text("ascii").split()[0]) / 1e9
+            return self._used_s() - self._cpu_s
+        except CpuTimeUnknown:
+            return 0.0
+
+    def _used_s(self) -> float:
+        """Return nanoseconds where the kernel counts them, and otherwise what it does count."""
+        try:
+            return int(Path(f"/proc/{self._pid}/schedstat").read_text("ascii").split()[0]) / 1e9
         except OSError:
             return cpu_seconds(self._pid)
 

@@ -53,18 +53,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--small", type=int, default=SMALL, metavar="N", help=f"orders (default: {SMALL})")
     parser.add_argument("--large", type=int, default=LARGE, metavar="N", help=f"orders (default: {LARGE})")
-    parser.add_argument("--rounds", type=int, default=20, metavar="N", help="the median counts (default: 20)")
+    parser.add_argument("--rounds", type=int, default=60, metavar="N", help="the median counts (default: 60)")
     parser.add_argument(
-        "--orders", type=int, default=25, dest="orders_per_round", metavar="N", help="new ones in a round (default: 25)"
+        "--orders", type=int, default=5, dest="orders_per_round", metavar="N", help="new ones in a round (default: 5)"
     )
     parser.add_argument(
-        "--warmup", type=int, default=2, dest="warmup_rounds", metavar="N", help="rounds not counted (default: 2)"
+        "--warmup", type=int, default=5, dest="warmup_rounds", metavar="N", help="rounds not counted (default: 5)"
     )
     parser.add_argument(
         "--counted", type=int, default=10, metavar="N", help="orders whose pages are counted (default: 10)"
     )
     parser.add_argument(
-        "--audit", choices=AUDITS, default="both", help="which databases audit-ledger proves at the end (default: both)"
+        "--audit",
+        choices=AUDITS,
+        default="small",
+        help="which databases audit-ledger proves at the end (default: small)",
     )
     parser.add_argument("--seed", type=int, default=1, help="of who recharges (default: 1)")
     parser.add_argument(

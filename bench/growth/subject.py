@@ -70,8 +70,7 @@ class Hands:
 
     def __init__(self, settings: Settings, users: int, seed: int) -> None:
         self._settings, self._users, self._random = settings, users, random.Random(seed)
-        self._road, self._relay = Road(settings), Relay(Silent(), settings)
-        self._meter: Meter | None = None
+        self._road, self._relay, self._meter = Road(settings), Relay(Silent(), settings), Meter()
 
     async def round(self, count: int) -> Round:
         """Lead so many orders of as many customers from their creation to the end, and leave no work behind."""
@@ -81,43 +80,42 @@ class Hands:
         return found
 
     async def _lead(self, count: int) -> Round:
-        meter, customers = await self._ready(count)
+        customers = await self._customers(count)
         seconds: dict[str, list[float]] = {step: [] for step in STEPS}
         cpu_s: defaultdict[str, float] = defaultdict(float)
-        log_before = await meter.log_bytes()
+        log_before = await self._meter.log_bytes()
         for customer in customers:
             async with self._road.order(customer) as journey:
                 for step in STEPS:
                     await journey.prepare(step)
-                    begun_s = meter.cpu_s()
+                    await self._meter.begin()
                     seconds[step].append(await journey.step(step))
-                    cpu_s[step] += meter.cpu_s() - begun_s
-        log_bytes = (await meter.log_bytes() - log_before) / count
+                    cpu_s[step] += self._meter.spent_s()
+        log_bytes = (await self._meter.log_bytes() - log_before) / count
         return Round(seconds, {step: spent / count for step, spent in cpu_s.items()}, log_bytes)
 
     async def count(self, count: int) -> dict[str, Touched]:
         """Lead so many orders, not timed, and return what each step has read for all of them together."""
-        meter, customers = await self._ready(count)
+        customers = await self._customers(count)
         found = dict.fromkeys(STEPS, Touched())
         for customer in customers:
             async with self._road.order(customer) as journey:
                 for step in STEPS:
                     await journey.prepare(step)
-                    await meter.touched()
+                    await self._meter.touched()
                     await journey.step(step)
-                    found[step] = found[step].plus(await meter.touched())
+                    found[step] = found[step].plus(await self._meter.touched())
         return found
 
     async def by_the_clock(self, count: int) -> dict[str, Glance]:
         """Lead some orders, and then do once what workers and servers do by the clock."""
         await self._lead(count)
-        meter, _ = await self._ready(0)
         found = {}
         for name, thing in self._clockwork().items():
-            await meter.touched()
+            await self._meter.touched()
             begun_s = time.perf_counter()
             await thing()
-            found[name] = Glance(time.perf_counter() - begun_s, await meter.touched())
+            found[name] = Glance(time.perf_counter() - begun_s, await self._meter.touched())
         return found
 
     def _clockwork(self) -> dict[str, Callable[[], Awaitable[object]]]:
@@ -141,14 +139,12 @@ class Hands:
     async def _write_journal(self) -> None:
         await Projection(self._settings).catch_up()
 
-    async def _ready(self, count: int) -> tuple[Meter, list[Customer]]:
-        if self._meter is None:
-            self._meter = await Meter.attach()
+    async def _customers(self, count: int) -> list[Customer]:
         wanted = [f"growth-{self._random.randrange(self._users)}" for _ in range(count)]
         rows = await Tortoise.get_connection("default").execute_query_dict(CUSTOMERS, [wanted])
         found = [Customer(row["user_id"], row["card_id"]) for row in rows]
         # Who was drawn twice is there once.
-        return self._meter, (found * count)[:count]
+        return (found * count)[:count]
 
 
 class Silent:

@@ -106,10 +106,11 @@ class TestRoad:
 
 class TestMeter:
     async def test_who_reads_a_whole_table_is_found_out(self, filled: str) -> None:
-        meter = await Meter.attach()
+        meter = Meter()
+        await meter.begin()
         await meter.touched()
         await rows("SELECT COUNT(*) FROM order_transition WHERE reason = 'never'")
         touched = await meter.touched()
         assert touched.rows_scanned == {"order_transition": 280 * 5 + 120 * 2}
         assert touched.blocks > 0
-        assert meter.cpu_s() > 0
+        assert meter.spent_s() > 0
