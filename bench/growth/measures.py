@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,7 +54,7 @@ class Meter:
 
     def __init__(self) -> None:
         self._pid = 0
-        self._cpu_s = 0.0
+        self._cpu_s: float | None = None
         self._before: dict[str, Read] = {}
 
     async def begin(self) -> None:
@@ -64,17 +65,17 @@ class Meter:
 
     def spent_s(self) -> float:
         """Return the processor time since the beginning; nothing where the process has been replaced meanwhile."""
-        try:
-            return self._used_s() - self._cpu_s
-        except CpuTimeUnknown:
-            return 0.0
+        used_s = self._used_s()
+        return 0.0 if used_s is None or self._cpu_s is None else used_s - self._cpu_s
 
-    def _used_s(self) -> float:
-        """Return nanoseconds where the kernel counts them, and otherwise what it does count."""
+    def _used_s(self) -> float | None:
+        """Return seconds, counted in nanoseconds where the kernel does so; None where the process is gone."""
         try:
             return int(Path(f"/proc/{self._pid}/schedstat").read_text("ascii").split()[0]) / 1e9
         except OSError:
-            return cpu_seconds(self._pid)
+            with suppress(CpuTimeUnknown):
+                return cpu_seconds(self._pid)
+        return None
 
     async def log_bytes(self) -> int:
         """Return how much the whole server has written into its log."""

@@ -10,7 +10,6 @@ from domain.cards.ports import (
     IssuerNotice,
     IssuerNoticeRefused,
     IssuerOrderState,
-    IssuerUnavailable,
     RechargeFacts,
     RechargeRequest,
 )
@@ -52,22 +51,33 @@ class PromptChannel:
 
     def paid(self, *, out_trade_no: str, amount_fen: int, now: datetime) -> TradeFacts:
         """Return what the callback of a payment says."""
+        return self._facts(out_trade_no, TradeState.SUCCESS, f"42{out_trade_no}", amount_fen, now)
+
+    def _facts(
+        self,
+        out_trade_no: str,
+        state: TradeState,
+        transaction_id: str | None,
+        amount_fen: int,
+        paid_at: datetime | None,
+    ) -> TradeFacts:
         return TradeFacts(
             out_trade_no=out_trade_no,
-            state=TradeState.SUCCESS,
-            transaction_id=f"42{out_trade_no}",
+            state=state,
+            transaction_id=transaction_id,
             amount_fen=amount_fen,
             app_id=self.app_id,
             mchid=self.mchid,
             sub_mchid=self.sub_mchid,
-            paid_at=now,
+            paid_at=paid_at,
         )
 
     async def query(self, out_trade_no: str) -> TradeFacts:
-        raise ChannelUnavailable(f"{NOT_ASKED}: {out_trade_no}")
+        """Know nothing of an order that an earlier run has left unpaid, so that it ends at its deadline."""
+        return self._facts(out_trade_no, TradeState.NOT_FOUND, None, 0, None)
 
     async def close(self, out_trade_no: str) -> None:
-        raise ChannelUnavailable(f"{NOT_ASKED}: {out_trade_no}")
+        """Succeed, as it does where nothing was made."""
 
     async def refund(self, request: RefundRequest) -> RefundFacts:
         raise ChannelUnavailable(f"{NOT_ASKED}: {request.out_refund_no}")
@@ -92,7 +102,8 @@ class PromptIssuer:
         return _facts(attempt_id, IssuerOrderState.SUCCEEDED, amount_fen, cost_of(amount_fen))
 
     async def query(self, attempt_id: UUID) -> RechargeFacts:
-        raise IssuerUnavailable(f"{NOT_ASKED}: {attempt_id}")
+        """Know nothing of a recharge that an earlier run has left; it is sent again, and left to a person in the end."""
+        return RechargeFacts(attempt_id, IssuerOrderState.NOT_FOUND, None, 0, None, "")
 
     def open_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> IssuerNotice:
         raise IssuerNoticeRefused("callbacks come as facts here")

@@ -52,6 +52,10 @@ def settings_of(url: str) -> Settings:
         payment_deadline_s=86_400,
         payment_query_delay_s=86_400.0,
         recharge_query_delay_s=86_400.0,
+        # On a busy machine an order is slow, and must not become another operation for that.
+        database_command_timeout_s=60.0,
+        database_acquire_timeout_s=60.0,
+        job_lease_s=600.0,
     )
 
 

@@ -103,6 +103,15 @@ class TestRoad:
         with pytest.raises(OrderAstray, match="PAYING where it should have succeeded"):
             await travel(Road(settings_of(filled)), "create", "pay")
 
+    async def test_an_order_that_was_left_unpaid_ends_with_the_work_that_waits(self, filled: str) -> None:
+        road = Road(settings_of(filled))
+        with pytest.raises(OrderAstray):
+            await travel(road, "create", "pay")
+        await road.finish_what_waits()
+        assert await rows("SELECT kind FROM job WHERE done_at IS NULL") == []
+        assert await RechargeOrder.filter(state="FAILED", failure_kind="UNPAID").count() == 121
+        await audit()
+
 
 class TestMeter:
     async def test_who_reads_a_whole_table_is_found_out(self, filled: str) -> None:
