@@ -154,12 +154,20 @@ class PostgresFiles:
     def create(cls, folder: Path) -> PostgresFiles:
         """Make an empty one below the folder. Raises ServiceUnavailable, ServiceFailed."""
         binaries, password = _postgres_binaries(), secrets.token_hex(16)
-        account = pwd.getpwnam(UNPRIVILEGED_ACCOUNT) if os.geteuid() == 0 else None
+        account = _account()
         (folder / "password").write_text(password)
         if account:
             binaries = _copied_for(account, binaries, folder)
         _initdb(binaries, folder, account)
         return cls(folder, binaries, find_free_port(), password, account)
+
+    @classmethod
+    def reopen(cls, folder: Path) -> PostgresFiles:
+        """Find the one that `create` made below the folder, perhaps in another process. Raises ServiceUnavailable."""
+        account, binaries = _account(), _postgres_binaries()
+        if account:
+            binaries = folder / binaries.relative_to(binaries.parents[2])
+        return cls(folder, binaries, find_free_port(), (folder / "password").read_text(), account)
 
     @property
     def url(self) -> str:
@@ -201,6 +209,10 @@ class PostgresFiles:
     @property
     def _data(self) -> Path:
         return self.folder / "data"
+
+
+def _account() -> pwd.struct_passwd | None:
+    return pwd.getpwnam(UNPRIVILEGED_ACCOUNT) if os.geteuid() == 0 else None
 
 
 def start_postgres(settings: Mapping[str, str] | None = None) -> Service:
