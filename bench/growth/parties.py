@@ -102,7 +102,7 @@ class PromptIssuer:
         return _facts(attempt_id, IssuerOrderState.SUCCEEDED, amount_fen, cost_of(amount_fen))
 
     async def query(self, attempt_id: UUID) -> RechargeFacts:
-        """Know nothing of a recharge that an earlier run has left; it is sent again, and left to a person in the end."""
+        """Know nothing of a recharge that an earlier run left: it is sent again, and left to a person in the end."""
         return RechargeFacts(attempt_id, IssuerOrderState.NOT_FOUND, None, 0, None, "")
 
     def open_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> IssuerNotice:
