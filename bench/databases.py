@@ -75,14 +75,20 @@ def _postgres_server(cores: frozenset[int] | None) -> Iterator[str]:
 
 @contextmanager
 def _created(server: str, name: str, *, copy_of: str = "") -> Iterator[str]:
-    asyncio.run(_execute(server, f"CREATE DATABASE {name}" + (f" TEMPLATE {copy_of}" if copy_of else "")))
+    asyncio.run(execute(server, f"CREATE DATABASE {name}" + (f" TEMPLATE {copy_of}" if copy_of else "")))
     try:
-        yield urlunsplit(urlsplit(server)._replace(scheme="postgres", path=f"/{name}"))
+        yield url_of(server, name)
     finally:
-        asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+        asyncio.run(execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
-async def _execute(url: str, statement: str) -> None:
+def url_of(server: str, name: str) -> str:
+    """Return the address of another database of the server."""
+    return urlunsplit(urlsplit(server)._replace(scheme="postgres", path=f"/{name}"))
+
+
+async def execute(url: str, statement: str) -> None:
+    """Run one statement on a connection of its own, as CREATE DATABASE asks for."""
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(statement)

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from bench.databases import DURABLE
+from bench.databases import DURABLE, execute, url_of
 from bench.growth.history import History
 from bench.growth.loading import load
 from kernel.clock import utc_now
@@ -64,12 +63,12 @@ def databases(folder: Path, sizes: Sequence[int], progress: Callable[[str], None
     Raises services.ServiceFailed or services.ServiceUnavailable.
     """
     files = PostgresFiles.reopen(folder) if (folder / "data").is_dir() else PostgresFiles.create(folder)
-    urls = {orders: _url(files.url, name_of(orders)) for orders in sizes}
+    urls = {orders: url_of(files.url, name_of(orders)) for orders in sizes}
     with _running(files.start(WHILE_LOADING)) as server:
         for orders in sizes:
             asyncio.run(_ensure(server.url, orders, progress))
         progress("writing everything to the disk")
-        asyncio.run(_execute(server.url, "CHECKPOINT"))
+        asyncio.run(execute(server.url, "CHECKPOINT"))
     with _running(files.start(WHILE_MEASURING)):
         yield urls
 
@@ -88,12 +87,12 @@ async def _ensure(server: str, orders: int, progress: Callable[[str], None]) -> 
         return
     if not await _exists(server, EMPTY):
         progress("making the tables")
-        await _execute(server, f"CREATE DATABASE {EMPTY}")
-        await migrate(_url(server, EMPTY))
-    await _execute(server, f"DROP DATABASE IF EXISTS {FILLING} WITH (FORCE)")
-    await _execute(server, f"CREATE DATABASE {FILLING} TEMPLATE {EMPTY}")
-    await load(_url(server, FILLING), history_of(orders), progress)
-    await _execute(server, f"ALTER DATABASE {FILLING} RENAME TO {name_of(orders)}")
+        await execute(server, f"CREATE DATABASE {EMPTY}")
+        await migrate(url_of(server, EMPTY))
+    await execute(server, f"DROP DATABASE IF EXISTS {FILLING} WITH (FORCE)")
+    await execute(server, f"CREATE DATABASE {FILLING} TEMPLATE {EMPTY}")
+    await load(url_of(server, FILLING), history_of(orders), progress)
+    await execute(server, f"ALTER DATABASE {FILLING} RENAME TO {name_of(orders)}")
 
 
 async def _exists(server: str, name: str) -> bool:
@@ -106,15 +105,3 @@ async def _value(url: str, statement: str, *values: object) -> object:
         return await connection.fetchval(statement, *values)
     finally:
         await connection.close()
-
-
-async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-def _url(server: str, name: str) -> str:
-    return urlunsplit(urlsplit(server)._replace(path=f"/{name}"))

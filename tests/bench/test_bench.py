@@ -16,6 +16,7 @@ import asyncpg
 import orjson
 import pytest
 
+from tests.bench.processes import commands_with
 from tests.services import run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,15 +45,7 @@ def bench(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]
 
 def processes_of(environment: dict[str, str]) -> list[str]:
     """Return the commands of all processes that the benchmark started, itself included."""
-    mark = f"{MARK}={environment[MARK]}".encode()
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark in (folder / "environ").read_bytes().split(b"\0"):
-                found.append((folder / "cmdline").read_text())
-        except OSError:
-            continue
-    return found
+    return commands_with(MARK, environment[MARK])
 
 
 async def bench_databases(url: str) -> int:

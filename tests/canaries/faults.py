@@ -207,20 +207,16 @@ async def work_is_ticked_off_first(stage: Stage, patch: pytest.MonkeyPatch) -> N
 
 async def a_success_is_not_booked(stage: Stage, patch: pytest.MonkeyPatch) -> None:
     """An order succeeds, and the posting that says so is forgotten."""
-
-    async def forget(*_postings: postings.Posting, now: datetime) -> None:
-        del now
-
-    patch.setattr(recharging, "post", forget)
+    patch.setattr(recharging, "post", _book_nothing)
 
 
 async def a_refund_is_not_booked(stage: Stage, patch: pytest.MonkeyPatch) -> None:
     """The money goes back, and the posting that says so is forgotten."""
+    patch.setattr(refunding, "post", _book_nothing)
 
-    async def forget(*_postings: postings.Posting, now: datetime) -> None:
-        del now
 
-    patch.setattr(refunding, "post", forget)
+async def _book_nothing(*_postings: postings.Posting, now: datetime) -> None:
+    del now
 
 
 async def refunds_are_booked_at_the_main_channel(stage: Stage, patch: pytest.MonkeyPatch) -> None:

@@ -240,8 +240,10 @@ class Stage:
                 found[who] = what
         return dict(found)
 
-    def note_left(self, job: Job, error: NeedsPerson) -> None:
+    def note_left(self, job: Job, error: NeedsPerson) -> bool:
+        """Note what is left to a person. In this world it may be what an honest one would not leave to anybody."""
         self.left.append(f"{job.kind} {job.key}: {error}")
+        return True
 
     def _key(self) -> str:
         self.keys += 1
@@ -263,9 +265,6 @@ async def staged(url: str) -> AsyncIterator[Stage]:
     ):
         stage = Stage(world, fate, third, await world.add_customer(), client, letters)
         world.post.receive = stage.receive
-        # In this world work is left to people that an honest one would not leave to them, and the tests look at it.
-        with (
-            patch.object(world.house, "_leave_to_a_person", stage.note_left),
-            patch.object(callbacks, "utc_now", lambda: world.now),
-        ):
+        world.house.for_a_person = stage.note_left
+        with patch.object(callbacks, "utc_now", lambda: world.now):
             yield stage

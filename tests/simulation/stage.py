@@ -98,7 +98,6 @@ class Stage:
         self.due_in_s = 0.0
         self.cases: list[OpenCase] = []
         self._lies: set[str] = set()
-        self._opening = ExitStack()
         with ExitStack() as opening:
             url = opening.enter_context(fresh())
             self.runner = opening.enter_context(asyncio.Runner())

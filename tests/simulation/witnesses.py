@@ -56,10 +56,11 @@ async def _payments_were_made(world: World, attempts: list[PaymentAttempt], top_
 
 async def _refunds_were_paid_once(world: World, attempts: list[PaymentAttempt], refunds: list[Refund]) -> None:
     theirs = {number: refund for channel in world.channels for number, refund in channel.refunds.items()}
+    trades = _trades(world)
     numbers = {refund.out_refund_no for refund in refunds}
     for number, refund in theirs.items():
         assert number in numbers, f"the channel was asked for {number}, which is no refund of ours"
-        assert refund.amount_fen == _trades(world)[refund.out_trade_no].amount_fen
+        assert refund.amount_fen == trades[refund.out_trade_no].amount_fen
     asked = Counter(refund.out_trade_no for refund in theirs.values())
     twice = [out_trade_no for out_trade_no, count in asked.items() if count > 1]
     assert not twice, f"{twice} was refunded under two numbers"

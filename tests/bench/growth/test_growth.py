@@ -13,6 +13,7 @@ import pytest
 from bench.growth.options import parse
 from bench.growth.road import STEPS
 from bench.growth.run import TOTAL
+from tests.bench.processes import commands_with
 
 ROOT = Path(__file__).resolve().parents[3]
 WITHIN_S = 120.0
@@ -48,19 +49,7 @@ def test_both_sizes_are_filled_measured_and_audited(tmp_path: Path) -> None:
     assert small["clockwork"]["finance journal"]["pages"] > 0
     assert list(report["audit_s"]) == ["200"]
     assert "an order costs" in done.stdout
-    assert left_running(tmp_path) == []
-
-
-def left_running(mark: Path) -> list[str]:
-    """Return the commands of the benchmark's processes that still run; only Linux tells."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"{MARK}={mark}".encode() in (process / "environ").read_bytes().split(b"\0"):
-                found.append((process / "cmdline").read_text())
-        except OSError:
-            continue
-    return found
+    assert commands_with(MARK, tmp_path) == []
 
 
 @pytest.mark.parametrize(

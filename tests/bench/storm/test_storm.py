@@ -20,6 +20,7 @@ from bench.storm.evidence import books_of, world_of
 from bench.storm.options import FAULTS, parse
 from bench.storm.verify import Fault, judge
 from bench.storm.witness import Promise
+from tests.bench.processes import commands_with
 
 ROOT = Path(__file__).resolve().parents[3]
 WITHIN_S = 170.0
@@ -108,20 +109,7 @@ def test_postgres_is_cut_off_and_killed(tmp_path: Path) -> None:
     assert [spell["fault"] for spell in engine["spells"]] == ["cut", "drop-replies"]
     assert any(answer.startswith("broken") for answer in engine["spells"][0]["answers"])
     assert [kill["victim"] for kill in engine["kills"]][:2] == ["server-1", "worker-1"]
-    assert left_running(tmp_path) == []
-
-
-def left_running(folder: Path) -> list[str]:
-    """Return the commands of the storm's processes that still run; only Linux tells."""
-    mark = f"DATA_DIR={folder / 'postgres'}".encode()
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark in (process / "environ").read_bytes().split(b"\0"):
-                found.append((process / "cmdline").read_text())
-        except OSError:
-            continue
-    return found
+    assert commands_with("DATA_DIR", tmp_path / "postgres") == []
 
 
 @pytest.mark.parametrize(
