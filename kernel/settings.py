@@ -114,7 +114,21 @@ class Settings(BaseSettings):
     subscription_queue_size_max: Annotated[int, Field(ge=1)] = 256
     subscription_check_interval_ms: Annotated[int, Field(ge=1)] = 5_000
     connection_init_timeout_s: Annotated[float, Field(gt=0)] = 5.0
+    connections_max: Annotated[int, Field(ge=1)] = 20_000
+    connections_per_address_max: Annotated[int, Field(ge=1)] = 10_000
+    connections_per_user_max: Annotated[int, Field(ge=1)] = 20
+    # The header in which our own proxy names the client, such as X-Forwarded-For; only its last element is believed.
+    client_address_header: str = ""
+    messages_per_second_max: Annotated[float, Field(gt=0)] = 50.0
+    messages_burst_max: Annotated[int, Field(ge=1)] = 200
+    websocket_ping_interval_s: Annotated[float, Field(gt=0)] = 25.0
     websocket_frame_size_max_bytes: Annotated[int, Field(ge=1_024)] = 64 * 1024
+    sse_heartbeat_interval_s: Annotated[float, Field(gt=0)] = 15.0
+    token_expiry_warning_s: Annotated[float, Field(gt=0)] = 60.0
+    slow_reader_patience_s: Annotated[float, Field(gt=0)] = 10.0
+    reconnect_spread_ms: Annotated[int, Field(ge=1)] = 5_000
+    drain_patience_s: Annotated[float, Field(gt=0)] = 3.0
+    trusted_documents_only: bool = False
     request_body_size_max_bytes: Annotated[int, Field(ge=1_024)] = 256 * 1024
     relay_batch_size_max: Annotated[int, Field(ge=1)] = 500
     relay_poll_interval_ms: Annotated[int, Field(ge=1)] = 250
