@@ -6,11 +6,12 @@ import asyncio
 import gc
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 from domain.identity.tokens import authority
@@ -26,15 +27,19 @@ from kernel.settings import Settings, get_settings
 from models.database import connected
 from resolvers import loaders
 from schema import root
+from schema.extensions.trusted import TrustedDocuments
 from schema.types.context import Services
 from subscriptions.broadcasting import create_broadcast
+from subscriptions.draining import REQUESTS_PATIENCE_S, Server
 from subscriptions.frames import WebSocketConnection
 from subscriptions.hub import Hub
 from subscriptions.server import GraphQLApp
 
 log = get_logger(__name__)
 
-SHUTDOWN_WITHIN_S = 8
+GRAPHQL_PATH = "/graphql"
+# As uvicorn ends where it cannot start.
+STARTUP_FAILED = 3
 
 
 class NotStarted(RuntimeError):
@@ -54,6 +59,11 @@ class House:
         if self._graphql is None:
             raise NotStarted
         await self._graphql(scope, receive, send)
+
+    async def drain(self) -> None:
+        """End what is open behind `/graphql`."""
+        if self._graphql is not None:
+            await self._graphql.drain()
 
     @property
     def services(self) -> Services:
@@ -90,6 +100,7 @@ class House:
                 self._schema,
                 self._services,
                 loaders=loaders.build,
+                documents=TrustedDocuments.read(only=settings.trusted_documents_only),
                 graphiql_page=graphiql.page if settings.development else None,
             )
             log.info("server.started", worker=settings.runs_worker)
@@ -97,7 +108,21 @@ class House:
             self._graphql = self._services = None
 
 
-def create_app(settings: Settings) -> Starlette:
+class Application(Starlette):
+    """The routes, and before them `/graphql`: a connection that is kept for hours does not keep a router with it."""
+
+    def __init__(self, house: House, **options: Any) -> None:
+        super().__init__(**options)
+        self.house = house
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in {"http", "websocket"} and scope["path"] == GRAPHQL_PATH:
+            await self.house(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def create_app(settings: Settings) -> Application:
     house = House()
 
     @asynccontextmanager
@@ -106,15 +131,13 @@ def create_app(settings: Settings) -> Starlette:
             yield
 
     routes: list[BaseRoute] = [
-        Route("/graphql", house),
-        WebSocketRoute("/graphql", house),
         *callbacks.routes(lambda: house.services.third_parties, settings),
         *health.routes,
     ]
     if settings.development:
         routes += graphiql.routes()
         routes += oauth.routes(lambda: house.services.tokens, lambda: house.services.third_parties.login)
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Application(house, routes=routes, lifespan=lifespan)
 
 
 app = create_app(get_settings())
@@ -139,19 +162,25 @@ def main() -> int:
     # What is loaded by now stays; a full collection that walks it would stop every request for a tenth of a second.
     gc.collect()
     gc.freeze()
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         ws=WebSocketConnection,
         ws_max_size=settings.websocket_frame_size_max_bytes,
         ws_per_message_deflate=False,
-        timeout_graceful_shutdown=SHUTDOWN_WITHIN_S,
+        # Conversations ask for signs of life themselves, by messages that a browser can answer.
+        ws_ping_interval=None,
+        timeout_graceful_shutdown=REQUESTS_PATIENCE_S,
         server_header=False,
     )
-    return 0
+    server = Server(config, drain=app.house.drain)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    return 0 if server.started else STARTUP_FAILED
 
 
 if __name__ == "__main__":

@@ -117,9 +117,8 @@ class Subscription:
     )
 
 
-def build() -> strawberry.Schema:
+def build() -> Schema:
     """Return the executable schema."""
-
     return Schema(
         query=Query,
         mutation=Mutation,

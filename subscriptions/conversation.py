@@ -26,7 +26,14 @@ from subscriptions.limits import ConnectionLimitReached, MessageRate, Place, Ser
 from subscriptions.messages import MessageMalformed
 from subscriptions.operations import Engine, Operation
 from subscriptions.outbox import Outbox
-from subscriptions.requests import Documents, RequestMalformed, RequestRefused, request_of
+from subscriptions.requests import (
+    NESTING_MAX,
+    Documents,
+    RequestMalformed,
+    RequestRefused,
+    nested_deeper_than,
+    request_of,
+)
 from subscriptions.wire import wire_of
 
 SUBPROTOCOL = "graphql-transport-ws"
@@ -110,15 +117,22 @@ class Conversation:
                 if not self._closed:
                     self._hear(event.get("text"))
                 if not self._wire.writable:
-                    await self._wire.room()
+                    await self._room()
         finally:
             self._leave()
+
+    async def _room(self) -> None:
+        try:
+            async with asyncio.timeout(self._desk.settings.slow_reader_patience_s):
+                await self._wire.room()
+        except TimeoutError:
+            self._stalled()
 
     def close(self, code: int, reason: str) -> None:
         """End the connection and everything on it."""
         if not self._closed:
             self._leave()
-            self._wire.close(code, messages.reason_of(reason))
+            self._wire.close(code, reason)
 
     @property
     def idle(self) -> bool:
@@ -183,6 +197,8 @@ class Conversation:
     def _pong(self, payload: dict[str, Any] | None) -> None:
         authorization = renewal_of(payload or {})
         if authorization is None:
+            if nested_deeper_than(NESTING_MAX, payload):
+                raise MessageMalformed(f"`payload` may be nested {NESTING_MAX} levels deep")
             self._outbox.write(messages.pong(payload))
         elif not self._acknowledged:
             self.close(messages.UNAUTHORIZED, "Unauthorized")
@@ -222,12 +238,10 @@ class Conversation:
             return
         context = self._desk.fresh(self._context)
 
-        async def prepare() -> Prepared:
-            return await self._desk.engine.executor.prepare(asked, context)
+        def prepare() -> Prepared:
+            return self._desk.engine.executor.prepare(asked, context)
 
-        operation = Operation(
-            self._desk.engine, self._outbox, _Frames(id), context, on_end=lambda: self._forget(id)
-        )
+        operation = Operation(self._desk.engine, self._outbox, _Frames(id), context, on_end=lambda: self._forget(id))
         self._operations[id] = operation
         operation.start(prepare, name=id)
 
@@ -284,3 +298,4 @@ class Conversation:
         self._operations.clear()
         for operation in operations:
             operation.stop()
+        self._outbox.close()

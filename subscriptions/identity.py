@@ -63,7 +63,7 @@ class Expiry:
         self._timers: tuple[asyncio.TimerHandle, ...] = ()
 
     def set(self, context: Context) -> int | None:
-        """Start anew with the viewer's token, and return the milliseconds that it has; None where nobody is signed in."""
+        """Start anew with the viewer's token, and return the milliseconds it has; None where there is no viewer."""
         self.cancel()
         if context.viewer is None:
             return None

@@ -7,7 +7,6 @@ from typing import Any
 import orjson
 
 OPERATION_ID_LENGTH_MAX = 128
-CLOSE_REASON_SIZE_MAX_BYTES = 123
 
 # Close codes of the protocol, and from 4510 on our own.
 GOING_AWAY = 1012
@@ -78,8 +77,3 @@ def error_of(id: str, errors: list[dict[str, Any]]) -> bytes:
 
 def complete_of(id: str) -> bytes:
     return orjson.dumps({"id": id, "type": "complete"})
-
-
-def reason_of(text: str) -> str:
-    """Cut a reason to what a close frame holds (RFC 6455, section 5.5)."""
-    return text.encode()[:CLOSE_REASON_SIZE_MAX_BYTES].decode(errors="ignore")

@@ -15,7 +15,7 @@ from kernel.logs import get_logger
 from kernel.tasks import spawn
 from schema.types.context import Context
 from subscriptions.cohorts import Cohorts, Membership
-from subscriptions.deliveries import Delivery, OperationRefused
+from subscriptions.deliveries import Delivery, OperationRefused, Policy
 from subscriptions.errors import internal_error, refusal
 from subscriptions.execution import Executor, Prepared
 from subscriptions.outbox import Lane, Outbox
@@ -44,14 +44,17 @@ class Frames(Protocol):
 
 
 class Works:
-    """The mutations of this process that are under way. They outlive their connections, and the drain waits for them."""
+    """The mutations that are under way in this process. They outlive connections, and the drain waits for them."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
-    def add(self, task: asyncio.Task[None]) -> None:
+    def add(self, task: asyncio.Task[Any]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def __contains__(self, task: object) -> bool:
+        return task in self._tasks
 
     @property
     def idle(self) -> bool:
@@ -65,16 +68,16 @@ class Engine:
     executor: Executor
     cohorts: Cohorts
     works: Works
-    queue_size_max: int
 
 
 class Operation:
-    """An operation that runs: a task until its answer is there or its stream is open, and none after that.
+    """An operation that runs, and the outlet of its subscription.
 
-    `on_end` is called once, when the operation is over and nobody has stopped it.
+    It is a task until its answer is there or its stream is open, and none after that. `on_end` is called once, when it
+    has said its last word; never where it was stopped.
     """
 
-    __slots__ = ("_context", "_early", "_engine", "_frames", "_lane", "_membership", "_on_end", "_outbox", "_over", "_task")
+    __slots__ = ("_context", "_engine", "_frames", "_lane", "_membership", "_on_end", "_outbox", "_over", "_task")
 
     def __init__(
         self, engine: Engine, outbox: Outbox, frames: Frames, context: Context, *, on_end: Callable[[], None]
@@ -85,11 +88,9 @@ class Operation:
         self._task: asyncio.Task[None] | None = None
         self._lane: Lane | None = None
         self._membership: Membership | None = None
-        # What is delivered before the cohort has said how; None once it has.
-        self._early: list[Delivery] | None = []
 
-    def start(self, prepare: Callable[[], Any], *, name: str) -> None:
-        """Run what `prepare` (a coroutine function that returns a Prepared) has prepared, beside the caller."""
+    def start(self, prepare: Callable[[], Prepared], *, name: str) -> None:
+        """Run, beside the caller, what `prepare` returns; what it raises is the operation's error."""
         self._task = spawn(self._run(prepare), name=f"operation:{name}")
 
     @property
@@ -98,25 +99,21 @@ class Operation:
         return self._task is not None and not self._task.done()
 
     def deliver(self, delivery: Delivery) -> None:
-        if self._over:
-            return
-        if self._lane is not None:
+        if not self._over and self._lane is not None:
             self._lane.deliver(delivery)
-        elif self._early is not None:
-            self._early.append(delivery)
-            if len(self._early) > self._engine.queue_size_max:
-                self._overflow(None)
+
+    async def room(self) -> None:
+        if not self._over and self._lane is not None:
+            await self._lane.room()
 
     def end(self, errors: list[dict[str, Any]] | None) -> None:
-        """Say the last word, after what is pending."""
+        """Say the last word, behind what waits."""
         if self._over:
             return
         last = self._frames.complete() if errors is None else self._frames.error(errors)
         if self._lane is not None:
             self._lane.finish(last)
         else:
-            for delivery in self._early or ():
-                self._outbox.write(self._frames.next(delivery))
             self._outbox.write(last)
         self._finish()
 
@@ -135,31 +132,24 @@ class Operation:
         self._on_end()
 
     def _release(self) -> None:
-        self._early = None
-        if self._membership is not None:
-            self._membership.close()
-            self._membership = None
+        membership, self._membership = self._membership, None
+        if membership is not None:
+            membership.close()
         task = self._task
-        if task is not None and not self._goes_on(task) and task is not asyncio.current_task():
+        if task is not None and task is not asyncio.current_task() and task not in self._engine.works:
             task.cancel()
 
-    def _goes_on(self, task: asyncio.Task[None]) -> bool:
-        return task.done() or task in self._engine.works._tasks
-
-    async def _run(self, prepare: Callable[[], Any]) -> None:
-        locale = self._context.locale
+    async def _run(self, prepare: Callable[[], Prepared]) -> None:
         try:
-            prepared: Prepared = await prepare()
+            prepared = prepare()
             if prepared.type is OperationType.SUBSCRIPTION:
-                self._join(await self._engine.cohorts.open(prepared, self._context, self))
+                self._join(await self._engine.cohorts.open(prepared, self._context, self._outlet))
             else:
                 await self._answer(prepared)
         except OperationRefused as refused:
             self.end(refused.errors)
-        except YoukaError as error:
-            self.end([refusal(error, locale=locale)])
         except Exception as error:
-            self.end([internal_error(error, locale=locale)])
+            self.end([internal_error(error, locale=self._context.locale)])
 
     async def _answer(self, prepared: Prepared) -> None:
         if prepared.type is OperationType.MUTATION:
@@ -173,28 +163,24 @@ class Operation:
         if "data" not in answer:
             self.end(answer["errors"])
             return
-        payload = orjson.dumps(answer, default=str)
-        self._outbox.write(self._frames.next(Delivery(payload=payload, cursor=None, key=None)))
+        self._outbox.write(self._frames.next(Delivery(orjson.dumps(answer, default=str))))
         self.end(None)
 
+    def _outlet(self, policy: Policy) -> Operation:
+        self._lane = self._outbox.lane(frame=self._frames.next, policy=policy, on_overflow=self._overflow)
+        return self
+
     def _join(self, membership: Membership) -> None:
+        """Keep the membership, or close it where the operation was over before it was there."""
         if self._over:
             membership.close()
-            return
-        self._membership = membership
-        self._lane = self._outbox.lane(
-            frame=self._frames.next, policy=membership.policy, on_overflow=self._overflow
-        )
-        early, self._early = self._early or (), None
-        for delivery in early:
-            self.deliver(delivery)
+        else:
+            self._membership = membership
 
     def _overflow(self, cursor: str | None) -> None:
         if self._over:
             return
         log.info("stream.overflowed", request_id=self._context.request_id)
-        error = StreamOverflow(cursor=cursor)
-        if self._lane is not None:
-            self._lane.close()
-        self._outbox.write(self._frames.error([refusal(error, locale=self._context.locale)]))
+        error = refusal(StreamOverflow(cursor=cursor), locale=self._context.locale)
+        self._outbox.write(self._frames.error([error]))
         self._finish()

@@ -107,6 +107,11 @@ class Outbox:
         self._flushing: asyncio.Task[None] | None = None
         self._flushed: asyncio.Event | None = None
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits in any lane."""
+        return self._flushing is None
+
     def lane(
         self, *, frame: Callable[[Delivery], bytes], policy: Policy, on_overflow: Callable[[str | None], None]
     ) -> Lane:

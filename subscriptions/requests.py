@@ -14,6 +14,9 @@ from starlette.requests import Request
 
 from subscriptions.negotiation import JSON
 
+# What is read is written again, as a key or an echo, and a JSON writer gives up before the reader does.
+NESTING_MAX = 100
+
 
 class RequestRefused(Exception):
     """The request is not one that could be executed: an HTTP status, a code, and what is wrong."""
@@ -56,7 +59,10 @@ async def read_fields(request: Request, *, body_size_max: int) -> Any:
 
 
 def request_of(fields: Any, documents: Documents) -> GraphQLRequest:
-    """Return what to execute. Raises RequestMalformed, RequestRefused for an empty document, or what `documents` raises of an id."""
+    """Return what to execute.
+
+    Raises RequestMalformed, RequestRefused for an empty document, or what `documents` raises.
+    """
     if isinstance(fields, list):
         raise RequestMalformed("Send one request at a time.", code="BATCHING_UNSUPPORTED")
     if not isinstance(fields, dict):
@@ -67,6 +73,8 @@ def request_of(fields: Any, documents: Documents) -> GraphQLRequest:
     for key in ("variables", "extensions"):
         if not isinstance(fields.get(key), dict | None):
             raise RequestMalformed(f"`{key}` must be an object or null.")
+        if nested_deeper_than(NESTING_MAX, fields.get(key)):
+            raise RequestMalformed(f"`{key}` may be nested {NESTING_MAX} levels deep.")
     query = documents.text_of(fields.get("query"), _document_ids(fields))
     if query is None:
         raise RequestMalformed("`query` must be a GraphQL document.")
@@ -78,6 +86,15 @@ def request_of(fields: Any, documents: Documents) -> GraphQLRequest:
         operation_name=fields.get("operationName") or None,
         extensions=fields.get("extensions"),
     )
+
+
+def nested_deeper_than(levels: int, value: Any) -> bool:
+    """Whether a JSON value has arrays and objects inside each other in more levels than that."""
+    if not isinstance(value, list | dict):
+        return False
+    if levels == 0:
+        return True
+    return any(nested_deeper_than(levels - 1, each) for each in (value.values() if isinstance(value, dict) else value))
 
 
 def _document_ids(fields: dict[str, Any]) -> list[str]:

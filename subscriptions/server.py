@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
-from strawberry.schema.base import BaseSchema
+from strawberry.http.websocket_origin import is_same_origin, normalize_origin
 from structlog.contextvars import bound_contextvars
 
 from domain.identity.tokens import TokenRefused
@@ -20,18 +19,18 @@ from kernel.errors import YoukaError
 from schema.types.context import Context, Loaders, Services
 from subscriptions import messages
 from subscriptions.answers import answered, not_executed, response
-from subscriptions.cohorts import Cohorts
+from subscriptions.cohorts import Cohorts, Rule
 from subscriptions.conversation import SUBPROTOCOL, Conversation, Desk
 from subscriptions.deliveries import OperationRefused
 from subscriptions.draining import Drain
 from subscriptions.errors import internal_error, refusal
-from subscriptions.execution import Executor, Prepared
+from subscriptions.execution import ExecutableSchema, Executor, Prepared
 from subscriptions.identity import viewer_of
 from subscriptions.limits import ConnectionLimitReached, ConnectionLimits, Place, ServerRestarting, address_of
 from subscriptions.negotiation import EVENT_STREAM, JSON, locale_of, media_type_of, request_id_of, takes_events
 from subscriptions.operations import Engine, Works
 from subscriptions.requests import Documents, GraphQLRequest, RequestRefused, read_fields, request_of
-from subscriptions.sse import EventStream, constant, resumed
+from subscriptions.sse import EventStream, resumed
 
 RETRY_AFTER_S = "5"
 
@@ -45,23 +44,25 @@ class GraphQLApp:
 
     def __init__(
         self,
-        schema: BaseSchema,
+        schema: ExecutableSchema,
         services: Services,
         *,
         loaders: Callable[[], Loaders],
         documents: Documents,
+        rule_of: Callable[[str], Rule | None] = lambda field: None,
         graphiql_page: Callable[[], Response] | None = None,
     ) -> None:
         self._services, self._settings = services, services.settings
         self._loaders, self._documents = loaders, documents
         self._graphiql_page = graphiql_page
         self._limits = ConnectionLimits(self._settings)
-        executor = Executor(schema, services, loaders)
+        executor = Executor(schema, loaders=loaders)
         self._engine = Engine(
             executor=executor,
-            cohorts=Cohorts(executor),
+            cohorts=Cohorts(
+                executor, services.events, rule_of=rule_of, held_max=self._settings.subscription_queue_size_max
+            ),
             works=Works(),
-            queue_size_max=self._settings.subscription_queue_size_max,
         )
         self._desk = Desk(self._settings, self._engine, documents, self._fresh)
         self._drain = Drain(self._engine.works)
@@ -94,9 +95,7 @@ class GraphQLApp:
         return dataclasses.replace(connection, loaders=self._loaders())
 
     async def _converse(self, websocket: WebSocket, context: Context) -> None:
-        origin = websocket.headers.get("origin")
-        allowed = self._settings.allowed_origins
-        if origin is not None and not self._same_origin(origin, websocket) and origin not in allowed:
+        if not self._may_come_from(websocket):
             await websocket.close()
             return
         try:
@@ -157,7 +156,7 @@ class GraphQLApp:
     async def _answer(self, request: Request, asked: GraphQLRequest, context: Context) -> Response:
         media_type = media_type_of(request.headers.get("accept", ""))
         try:
-            prepared = await self._engine.executor.prepare(asked, context)
+            prepared = self._engine.executor.prepare(asked, context)
         except OperationRefused as refused:
             return not_executed(refused.errors, media_type=media_type)
         _check_allowed(prepared, request.method, streams=False)
@@ -174,7 +173,7 @@ class GraphQLApp:
                 place.name(context.viewer.user_id)
             media_type = media_type_of(request.headers.get("accept", ""))
             try:
-                prepared = await self._engine.executor.prepare(resumed(request, asked), context)
+                prepared = self._engine.executor.prepare(resumed(request, asked), context)
             except OperationRefused as refused:
                 if media_type != EVENT_STREAM:
                     return not_executed(refused.errors, media_type=media_type)
@@ -183,20 +182,23 @@ class GraphQLApp:
             _check_allowed(prepared, request.method, streams=True)
             if media_type == EVENT_STREAM or prepared.type is OperationType.SUBSCRIPTION:
                 streams = True
-                return self._stream(context, place, constant(prepared))
+                return self._stream(context, place, lambda: prepared)
             return answered(await self._engine.executor.answer(prepared, context), media_type=media_type)
         finally:
             if not streams:
                 place.leave()
 
-    def _stream(self, context: Context, place: Place, prepare: Callable[[], Any]) -> EventStream:
+    def _stream(self, context: Context, place: Place, prepare: Callable[[], Prepared]) -> EventStream:
         return EventStream(
             self._engine, self._settings, context, place, prepare=prepare, attending=self._drain.attending
         )
 
-    @staticmethod
-    def _same_origin(origin: str, websocket: WebSocket) -> bool:
-        return origin.partition("://")[2] == websocket.headers.get("host")
+    def _may_come_from(self, websocket: WebSocket) -> bool:
+        """Browsers name the origin of the page at every handshake; who does not is no browser and has no cookies."""
+        origin, allowed = websocket.headers.get("origin"), self._settings.allowed_origins
+        if origin is None or "*" in allowed or is_same_origin(origin, websocket.headers.get("host")):
+            return True
+        return normalize_origin(origin) in allowed
 
 
 def _asks_for_page(request: Request) -> bool:
@@ -234,8 +236,8 @@ def _check_allowed(prepared: Prepared, method: str, *, streams: bool) -> None:
         raise RequestRefused(400, "OPERATION_NOT_ALLOWED", message)
 
 
-def _refusing(refused: OperationRefused) -> Callable[[], Any]:
-    async def prepare() -> Prepared:
+def _refusing(refused: OperationRefused) -> Callable[[], Prepared]:
+    def prepare() -> Prepared:
         raise refused
 
     return prepare

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import random
-from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -31,12 +30,12 @@ from subscriptions.negotiation import EVENT_STREAM
 from subscriptions.operations import Engine, Operation
 from subscriptions.outbox import Outbox
 from subscriptions.requests import GraphQLRequest, RequestRefused
+from subscriptions.wire import SendingWire
 
 LAST_EVENT_ID = "last-event-id"
 RESUME_VARIABLE = "after"
 CURSOR_LENGTH_MAX = 1_024
 TOKENS_MAX = 5_000
-UNSENT_SIZE_MAX_BYTES = 64 * 1024
 ABORTED_WITHIN_S = 2.0
 COMMENT = b":\n\n"
 # EventSource hands on no event without data, so there is an empty line of it.
@@ -89,74 +88,39 @@ class Events:
         return COMPLETE
 
 
-class EventWire:
-    """The body of an HTTP answer, written to without waiting; `pump` sends it as fast as the peer reads."""
+class EventWire(SendingWire):
+    """The body of an HTTP answer, which ends behind `complete`."""
 
     def __init__(self, send: Send) -> None:
-        self._send = send
-        self._unsent: deque[bytes] = deque()
-        self._size = 0
-        self._finishing = False
-        self._changed = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
-        self.closed = False
-        self.aborted = False
+        async def send_text(text: bytes) -> None:
+            await send({"type": "http.response.body", "body": text, "more_body": True})
 
-    @property
-    def writable(self) -> bool:
-        return self._size < UNSENT_SIZE_MAX_BYTES
+        async def finish(_code: int, _reason: str) -> None:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            self.ended.set()
+
+        super().__init__(send_text, finish)
+        self.ended = asyncio.Event()
+        self.aborted = False
+        # uvicorn's request knows its transport.
+        self._transport = getattr(getattr(send, "__self__", None), "transport", None)
 
     @property
     def idle(self) -> bool:
-        return self.closed or self._size == 0
+        return self.closed or self._unsent_bytes == 0
 
     def write(self, text: bytes) -> None:
-        if self.closed or self._finishing:
-            return
-        self._unsent.append(text)
-        self._size += len(text)
-        self._finishing = text.endswith(COMPLETE)
-        if not self.writable:
-            self._room.clear()
-        self._changed.set()
+        super().write(text)
+        if text.endswith(COMPLETE):
+            self.close(0, "")
 
-    async def room(self) -> None:
-        await self._room.wait()
-
-    def finish(self) -> None:
-        """End the answer after what is unsent."""
-        self._finishing = True
-        self._changed.set()
-
-    def close(self, code: int, reason: str) -> None:
-        """Give the peer up: what is unsent is forgotten. An answer has nowhere to put a code or a reason."""
-        if self.closed:
-            return
-        self.closed = self.aborted = True
-        self._unsent.clear()
-        self._room.set()
-        self._changed.set()
-        # uvicorn's request knows its transport. Closing it would wait for the peer to read what it does not read.
-        transport = getattr(getattr(self._send, "__self__", None), "transport", None)
-        if transport is not None:
-            transport.abort()
-
-    async def pump(self) -> None:
-        """Send what is written, until the answer is finished or closed."""
-        while not self.closed:
-            if self._unsent:
-                body = b"".join(self._unsent)
-                self._unsent.clear()
-                await self._send({"type": "http.response.body", "body": body, "more_body": True})
-                self._size -= len(body)
-                self._room.set()
-            elif self._finishing:
-                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-                self.closed = True
-            else:
-                self._changed.clear()
-                await self._changed.wait()
+    def abort(self) -> None:
+        """Give the peer up; closing would wait until it has read what it does not read."""
+        self.drop()
+        self.aborted = True
+        self.ended.set()
+        if self._transport is not None:
+            self._transport.abort()
 
 
 class EventStream:
@@ -169,7 +133,7 @@ class EventStream:
         context: Context,
         place: Place,
         *,
-        prepare: Callable[[], Any],
+        prepare: Callable[[], Prepared],
         attending: Callable[[Any], AbstractContextManager[None]],
     ) -> None:
         self.headers = {
@@ -205,7 +169,7 @@ class EventStream:
                 self._beat()
                 expiry.set(self._context)
                 self._operation.start(self._prepare, name="events")
-                await self._wire.pump()
+                await self._wire.ended.wait()
             if self._wire.aborted:
                 # The server is told first that the peer is gone, or it would complain about half an answer.
                 await asyncio.wait([watcher], timeout=ABORTED_WITHIN_S)
@@ -228,7 +192,7 @@ class EventStream:
     def close(self, code: int, reason: str) -> None:
         """End the answer without `complete`, so that the client comes back with the last id."""
         self._operation.stop()
-        self._wire.finish()
+        self._wire.close(code, reason)
 
     def _retry(self) -> bytes:
         """Return when to come back after a break, in milliseconds, another for each client."""
@@ -245,18 +209,9 @@ class EventStream:
 
     def _stalled(self) -> None:
         self._operation.stop()
-        self._wire.close(0, "The reader is too slow")
+        self._wire.abort()
 
     async def _watch(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
-        self._wire.close(0, "The peer has gone")
-
-
-def constant(prepared: Prepared) -> Callable[[], Any]:
-    """Return what an operation starts with where it was prepared before."""
-
-    async def prepare() -> Prepared:
-        return prepared
-
-    return prepare
+        self._wire.abort()

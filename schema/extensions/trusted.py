@@ -1,7 +1,7 @@
-"""Trusted documents: what our own clients ask, known by its SHA-256, so that a request may name it instead of sending it.
+"""Trusted documents: what our own clients ask, known by its SHA-256, so that a request may name it without sending it.
 
-`python -m schema.extensions.trusted` writes schema/documents.json from clients/documents/*.graphql; `--check` fails where
-it is out of date.
+`python -m schema.extensions.trusted` writes schema/documents.json from clients/documents/*.graphql; `--check` fails
+where it is out of date.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ from kernel.sealing import Sealer
 from kernel.settings import Settings
 from resolvers import loaders
 from schema.extensions.documents import Schema
+from schema.extensions.trusted import TrustedDocuments, hash_of
 from schema.types import enums as _enums  # noqa: F401 -- importing it registers them.
 from schema.types.context import Info, Services
 from schema.types.notices import ArrivalEvent, OrderEvent, PriceChangeEvent
@@ -48,6 +49,11 @@ TIMEOUT_S = 10.0
 TOKENS = TokenAuthority(
     key=ECKey.generate_key("P-256"), issuer="tests", audience="tests", lifetime=timedelta(seconds=3_600)
 )
+
+
+TRUSTED = "subscription Trusted($to: Int!) { ticks(to: $to) }"
+TRUSTED_QUERY = "query Trusted { hello }"
+DOCUMENTS = {hash_of(text): text for text in (TRUSTED, TRUSTED_QUERY)}
 
 
 class TooMuch(YoukaError):
@@ -167,7 +173,13 @@ def application(services: Services, *, with_page: bool = False) -> Starlette:
     def page() -> Response:
         return HTMLResponse("<title>GraphiQL</title>")
 
-    graphql = GraphQLApp(SCHEMA, services, loaders=loaders.build, graphiql_page=page if with_page else None)
+    graphql = GraphQLApp(
+        SCHEMA,
+        services,
+        loaders=loaders.build,
+        documents=TrustedDocuments(DOCUMENTS, only=services.settings.trusted_documents_only),
+        graphiql_page=page if with_page else None,
+    )
     return Starlette(routes=[Route("/graphql", graphql), WebSocketRoute("/graphql", graphql)])
 
 
