@@ -9,18 +9,22 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from signal import Signals
 from socket import socket
+from time import monotonic
 from types import FrameType
 from typing import Any, Protocol
 
 import uvicorn
 
 from kernel.logs import get_logger
+from kernel.tasks import spawn
 from subscriptions.messages import GOING_AWAY
 
 log = get_logger(__name__)
 
-# Beside `drain_patience_s` these add up to less than EXIT_WITHIN_S with its default.
+# How long plain requests may still take after the drain, in whole seconds as uvicorn wants it.
 REQUESTS_PATIENCE_S = 2
+# From the signal on: when what does not close is left behind, and when the process ends even where its loop hangs.
+CLOSED_WITHIN_S = 8.5
 EXIT_WITHIN_S = 9.5
 FORCED_EXIT_CODE = 70
 POLL_INTERVAL_S = 0.02
@@ -91,22 +95,33 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, *, drain: Callable[[], Awaitable[None]]) -> None:
         super().__init__(config)
         self._drain = drain
-        self._last_resort: threading.Timer | None = None
+        self._stopping_since_s: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self._last_resort is None:
+        if self._stopping_since_s is None:
+            self._stopping_since_s = monotonic()
             log.info("server.stopping", signal=Signals(sig).name)
-            self._last_resort = threading.Timer(EXIT_WITHIN_S, _force_exit)
-            self._last_resort.daemon = True
-            self._last_resort.start()
+            last_resort = threading.Timer(EXIT_WITHIN_S, _force_exit)
+            last_resort.daemon = True
+            last_resort.start()
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         for server in self.servers:
             server.close()
-        await self._drain()
+        try:
+            await self._drain()
+        except Exception:
+            log.exception("drain.failed")
         self._abort_stalled()
-        await super().shutdown(sockets)
+        closing = spawn(super().shutdown(sockets), name="server:shutdown")
+        left_s = CLOSED_WITHIN_S - (monotonic() - (self._stopping_since_s or monotonic()))
+        await asyncio.wait([closing], timeout=max(0.0, left_s))
+        if closing.done():
+            closing.result()
+        else:
+            # What is not closed, such as a connection to a database that does not answer, ends with the process.
+            log.warning("server.left_unclosed", after_s=CLOSED_WITHIN_S)
 
     def _abort_stalled(self) -> None:
         """Drop who did not read what was sent in time: closing would wait for them."""

@@ -23,6 +23,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.typing import Subprotocol
 
 from domain.events.ports import EventSource
+from domain.events.queries import head
 from domain.identity.tokens import TokenAuthority
 from domain.identity.viewer import Viewer
 from domain.orders.policy import Policy
@@ -36,8 +37,12 @@ from schema.extensions.trusted import TrustedDocuments, hash_of
 from schema.types import enums as _enums  # noqa: F401 -- importing it registers them.
 from schema.types.context import Info, Services
 from schema.types.notices import ArrivalEvent, OrderEvent, PriceChangeEvent
+from schema.types.relay import decode_cursor, encode_cursor
 from schema.types.scalars import SCALARS, Yuan
 from subscriptions import streams
+from subscriptions.cohorts import Audience, Rule
+from subscriptions.deliveries import Policy
+from subscriptions.draining import Server
 from subscriptions.frames import WebSocketConnection
 from subscriptions.server import GraphQLApp
 from tests.services import find_free_port
@@ -123,6 +128,32 @@ async def ticks(info: Info, to: int, every_s: float = 0.0, breaks_at: int | None
         await asyncio.sleep(every_s)
 
 
+@strawberry.type
+class Entry:
+    """One event of a stream that every test may write to."""
+
+    cursor: str
+    number: int
+    padding: str
+
+    @strawberry.field
+    def read_by(self, info: Info) -> str | None:
+        return str(info.context.viewer.user_id) if info.context.viewer else None
+
+
+JOURNAL = "journal"
+
+
+async def journal(info: Info, after: str | None = None) -> AsyncGenerator[Entry, None]:
+    return _entries(info, await head(JOURNAL) if after is None else decode_cursor(after, str, int)[1])
+
+
+async def _entries(info: Info, after: int) -> AsyncGenerator[Entry, None]:
+    async for event in info.context.services.events.follow(JOURNAL, after=after):
+        cursor = encode_cursor(event.stream, event.position)
+        yield Entry(cursor=cursor, number=event.position, padding=event.payload.get("padding", ""))
+
+
 async def locked(info: Info) -> AsyncGenerator[int, None]:
     raise TooMuch(maximum=5)
 
@@ -131,12 +162,19 @@ async def locked(info: Info) -> AsyncGenerator[int, None]:
 class Subscription:
     # Type checkers take the attribute for what its resolver returns, which for a subscription is never so.
     ticks: Any = strawberry.subscription(resolver=ticks, graphql_type=int)
+    journal: Any = strawberry.subscription(resolver=journal, graphql_type=Entry)
+    own_journal: Any = strawberry.subscription(resolver=journal, graphql_type=Entry)
     locked: Any = strawberry.subscription(resolver=locked, graphql_type=int)
     arrivals: Any = strawberry.subscription(resolver=streams.arrivals, graphql_type=ArrivalEvent)
     order_updated: Any = strawberry.subscription(resolver=streams.order_updated, graphql_type=OrderEvent)
     price_changes: Any = strawberry.subscription(resolver=streams.price_changes, graphql_type=PriceChangeEvent)
 
 
+# Of the journal nothing is left out; `ownJournal` is the same, shown to each user apart.
+RULES = {
+    "journal": Rule(Policy.LOSSLESS, Audience.EVERYONE),
+    "ownJournal": Rule(Policy.LOSSLESS, Audience.VIEWER),
+}
 SCHEMA = Schema(query=Query, mutation=Mutation, subscription=Subscription, config=StrawberryConfig(scalar_map=SCALARS))
 
 
@@ -169,7 +207,26 @@ def services_of(events: EventSource | None = None, **values: Any) -> Services:
     )
 
 
-def application(services: Services, *, with_page: bool = False) -> Starlette:
+class Application(Starlette):
+    def __init__(self, graphql: GraphQLApp) -> None:
+        super().__init__(routes=[Route("/graphql", graphql), WebSocketRoute("/graphql", graphql)])
+        self.graphql = graphql
+
+
+class Served(str):
+    """`host:port` of a server that runs in this process."""
+
+    server: Server
+
+    def cut(self) -> int:
+        """Break every connection the way a lost network does, and return how many there were."""
+        connections = list(self.server.server_state.connections)
+        for connection in connections:
+            connection.transport.abort()
+        return len(connections)
+
+
+def application(services: Services, *, with_page: bool = False) -> Application:
     def page() -> Response:
         return HTMLResponse("<title>GraphiQL</title>")
 
@@ -177,18 +234,20 @@ def application(services: Services, *, with_page: bool = False) -> Starlette:
         SCHEMA,
         services,
         loaders=loaders.build,
+        rule_of=RULES.get,
         documents=TrustedDocuments(DOCUMENTS, only=services.settings.trusted_documents_only),
         graphiql_page=page if with_page else None,
     )
-    return Starlette(routes=[Route("/graphql", graphql), WebSocketRoute("/graphql", graphql)])
+    return Application(graphql)
 
 
 @asynccontextmanager
-async def serving(services: Services, **options: Any) -> AsyncIterator[str]:
+async def serving(services: Services, **options: Any) -> AsyncIterator[Served]:
     """Serve `/graphql` by uvicorn; the value is `host:port`."""
     port = find_free_port()
+    app = application(services)
     config = uvicorn.Config(
-        application(services),
+        app,
         host="127.0.0.1",
         port=port,
         lifespan="off",
@@ -196,14 +255,17 @@ async def serving(services: Services, **options: Any) -> AsyncIterator[str]:
         ws=WebSocketConnection,
         ws_max_size=services.settings.websocket_frame_size_max_bytes,
         ws_per_message_deflate=False,
+        ws_ping_interval=None,
         timeout_graceful_shutdown=5,
         **options,
     )
-    server = uvicorn.Server(config)
+    server = Server(config, drain=app.graphql.drain)
     running = asyncio.create_task(server.serve())
     try:
         await eventually(lambda: server.started)
-        yield f"127.0.0.1:{port}"
+        served = Served(f"127.0.0.1:{port}")
+        served.server = server
+        yield served
     finally:
         server.should_exit = True
         await running
