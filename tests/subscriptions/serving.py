@@ -41,7 +41,7 @@ from schema.types.relay import decode_cursor, encode_cursor
 from schema.types.scalars import SCALARS, Yuan
 from subscriptions import streams
 from subscriptions.cohorts import Audience, Rule
-from subscriptions.deliveries import Policy
+from subscriptions.deliveries import Policy as DeliveryPolicy
 from subscriptions.draining import Server
 from subscriptions.frames import WebSocketConnection
 from subscriptions.server import GraphQLApp
@@ -64,6 +64,9 @@ DOCUMENTS = {hash_of(text): text for text in (TRUSTED, TRUSTED_QUERY)}
 class TooMuch(YoukaError):
     code = "TOO_MUCH"
     messages = {"zh-CN": "最多 {maximum}", "en": "At most {maximum}"}
+
+
+COUNTED: list[str] = []
 
 
 @strawberry.type
@@ -89,6 +92,13 @@ class Query:
         raise RuntimeError("the password is hunter2")
 
     @strawberry.field
+    async def slow(self) -> str:
+        COUNTED.append("begun")
+        await asyncio.sleep(30)
+        COUNTED.append("once")
+        return "at last"
+
+    @strawberry.field
     def nothing(self) -> str:
         return cast(str, None)
 
@@ -109,13 +119,13 @@ class Query:
         return str((info.input_extensions or {}).get("name"))
 
 
-COUNTED: list[str] = []
-
-
 @strawberry.type
 class Mutation:
     @strawberry.mutation
-    def count(self) -> int:
+    async def count(self, waits_s: float = 0) -> int:
+        if waits_s:
+            COUNTED.append("begun")
+            await asyncio.sleep(waits_s)
         COUNTED.append("once")
         return len(COUNTED)
 
@@ -148,6 +158,10 @@ async def journal(info: Info, after: str | None = None) -> AsyncGenerator[Entry,
     return _entries(info, await head(JOURNAL) if after is None else decode_cursor(after, str, int)[1])
 
 
+async def own_journal(info: Info, after: str | None = None) -> AsyncGenerator[Entry, None]:
+    return await journal(info, after)
+
+
 async def _entries(info: Info, after: int) -> AsyncGenerator[Entry, None]:
     async for event in info.context.services.events.follow(JOURNAL, after=after):
         cursor = encode_cursor(event.stream, event.position)
@@ -163,7 +177,7 @@ class Subscription:
     # Type checkers take the attribute for what its resolver returns, which for a subscription is never so.
     ticks: Any = strawberry.subscription(resolver=ticks, graphql_type=int)
     journal: Any = strawberry.subscription(resolver=journal, graphql_type=Entry)
-    own_journal: Any = strawberry.subscription(resolver=journal, graphql_type=Entry)
+    own_journal: Any = strawberry.subscription(resolver=own_journal, graphql_type=Entry)
     locked: Any = strawberry.subscription(resolver=locked, graphql_type=int)
     arrivals: Any = strawberry.subscription(resolver=streams.arrivals, graphql_type=ArrivalEvent)
     order_updated: Any = strawberry.subscription(resolver=streams.order_updated, graphql_type=OrderEvent)
@@ -172,8 +186,8 @@ class Subscription:
 
 # Of the journal nothing is left out; `ownJournal` is the same, shown to each user apart.
 RULES = {
-    "journal": Rule(Policy.LOSSLESS, Audience.EVERYONE),
-    "ownJournal": Rule(Policy.LOSSLESS, Audience.VIEWER),
+    "journal": Rule(DeliveryPolicy.LOSSLESS, Audience.EVERYONE),
+    "ownJournal": Rule(DeliveryPolicy.LOSSLESS, Audience.VIEWER),
 }
 SCHEMA = Schema(query=Query, mutation=Mutation, subscription=Subscription, config=StrawberryConfig(scalar_map=SCALARS))
 
@@ -191,7 +205,16 @@ def token_of(user_id: UUID, *, now: datetime | None = None) -> str:
 
 
 def bearer(viewer: Viewer) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token_of(viewer.user_id)}"}
+    return bearer_of(viewer.user_id)
+
+
+def bearer_of(user_id: UUID) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token_of(user_id)}"}
+
+
+def journal_cursor(position: int) -> str:
+    """Return the cursor of the entry at a position of the journal."""
+    return encode_cursor(JOURNAL, position)
 
 
 def services_of(events: EventSource | None = None, **values: Any) -> Services:
