@@ -78,15 +78,14 @@ class EventReader:
 
 @asynccontextmanager
 async def reading(
-    address: str, query: str, *, method: str = "POST", headers: dict[str, str] | None = None, **fields: Any
+    address: str, query: str = "", *, method: str = "POST", headers: dict[str, str] | None = None, **fields: Any
 ) -> AsyncIterator[EventReader]:
     """Ask for an event stream, by POST or as EventSource does by GET."""
     asked: dict[str, Any] = {"query": query, **fields} if query else fields
     options: dict[str, Any] = {"json": asked}
     if method == "GET":
-        options = {
-            "params": {name: each if isinstance(each, str) else json.dumps(each) for name, each in asked.items()}
-        }
+        texts = {name: each if isinstance(each, str) else json.dumps(each) for name, each in asked.items()}
+        options = {"params": texts}
     async with (
         httpx.AsyncClient(base_url=f"http://{address}", trust_env=False) as http,
         http.stream(method, "/graphql", headers={**EVENTS, **(headers or {})}, **options) as response,

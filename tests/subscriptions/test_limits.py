@@ -86,17 +86,14 @@ class TestConnections:
         async with (
             serving(services_of(connections_per_user_max=1)) as address,
             httpx.AsyncClient(base_url=f"http://{address}", headers=headers) as http,
+            http.stream("POST", "/graphql", json={"query": FOREVER}) as events,
         ):
-            async with http.stream("POST", "/graphql", json={"query": FOREVER}) as events:
-                assert events.status_code == 200
-                second = await http.post("/graphql", json={"query": FOREVER})
-                assert second.status_code == 429
-                assert second.json()["errors"][0]["extensions"] == {
-                    "code": "CONNECTION_LIMIT_REACHED",
-                    "scope": "USER",
-                    "maximum": 1,
-                }
-                assert second.headers["retry-after"]
+            assert events.status_code == 200
+            second = await http.post("/graphql", json={"query": FOREVER})
+        assert second.status_code == 429
+        refusal = second.json()["errors"][0]["extensions"]
+        assert refusal == {"code": "CONNECTION_LIMIT_REACHED", "scope": "USER", "maximum": 1}
+        assert second.headers["retry-after"]
 
     async def test_the_proxy_names_the_address(self) -> None:
         services = services_of(connections_per_address_max=1, client_address_header="x-forwarded-for")

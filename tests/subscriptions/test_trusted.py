@@ -33,7 +33,7 @@ async def over_get(address: Served, fields: dict[str, Any]) -> Any:
 
 
 async def over_sse(address: Served, fields: dict[str, Any]) -> Any:
-    async with reading(address, "", **fields) as events:
+    async with reading(address, **fields) as events:
         if events.response.status_code != 200:
             return json.loads(await events.response.aread())
         event = await events.next()

@@ -339,4 +339,4 @@ class TestLeaving:
                     # The server's context was entered last and is left first, while the connection is open.
                     await stack.pop_all().__aexit__(None, None, None)
             assert open_client.connection.close_code == 1012
-        assert logs == []
+        assert [line["event"] for line in logs] == ["drain.begun", "drain.ended"]
