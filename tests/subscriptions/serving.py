@@ -240,6 +240,12 @@ class Served(str):
     """`host:port` of a server that runs in this process."""
 
     server: Server
+    graphql: GraphQLApp
+
+    @property
+    def cohorts(self) -> int:
+        """How many different subscriptions are under way."""
+        return self.graphql._engine.cohorts.size
 
     def cut(self) -> int:
         """Break every connection the way a lost network does, and return how many there were."""
@@ -287,7 +293,7 @@ async def serving(services: Services, **options: Any) -> AsyncIterator[Served]:
     try:
         await eventually(lambda: server.started)
         served = Served(f"127.0.0.1:{port}")
-        served.server = server
+        served.server, served.graphql = server, app.graphql
         yield served
     finally:
         server.should_exit = True
