@@ -104,6 +104,7 @@ class Operation:
 
     async def room(self) -> None:
         if not self._over and self._lane is not None:
+            self._outbox.watch()
             await self._lane.room()
 
     def end(self, errors: list[dict[str, Any]] | None) -> None:
@@ -141,6 +142,9 @@ class Operation:
 
     async def _run(self, prepare: Callable[[], Prepared]) -> None:
         try:
+            # What nobody has room to be told is not worked out yet.
+            self._outbox.watch()
+            await self._outbox.wire.room()
             prepared = prepare()
             if prepared.type is OperationType.SUBSCRIPTION:
                 self._join(await self._engine.cohorts.open(prepared, self._context, self._outlet))

@@ -120,10 +120,19 @@ class Outbox:
     def write(self, text: bytes) -> None:
         """Send a message that belongs to no lane, ahead of what waits in them."""
         self.wire.write(text)
+        self.watch()
 
     def await_room(self, lane: Lane) -> None:
         """Have this lane flushed as soon as there is room."""
         self._waiting[lane] = None
+        self._begin()
+
+    def watch(self) -> None:
+        """Lose patience with a client that has no room, also where nothing waits for it here."""
+        if not self.wire.writable:
+            self._begin()
+
+    def _begin(self) -> None:
         if self._flushing is None:
             self._flushing = spawn(self._flush(), name="outbox")
 
@@ -145,7 +154,7 @@ class Outbox:
 
     async def _flush(self) -> None:
         try:
-            while self._waiting and not self.wire.closed:
+            while (self._waiting or not self.wire.writable) and not self.wire.closed:
                 try:
                     async with asyncio.timeout(self._patience_s):
                         await self.wire.room()
