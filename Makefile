@@ -28,7 +28,7 @@ export PIP_NO_INPUT := 1
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run demo token test check lint bench storm growth lock sdl documents migrate clean
+.PHONY: help run demo token test check lint bench storm growth fanout lock sdl documents migrate clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ storm: $(VENV)/.dev ## recharge while everything is killed, and prove that no mo
 
 growth: $(VENV)/.dev ## measure an order beside 10 thousand others and beside 5 million (ARGS="--large 500000")
 	@$(PY) -m bench.growth $(ARGS)
+
+fanout: $(VENV)/.dev ## push price changes to thousands of sockets beside strawberry and a Node server (ARGS="--rounds 1")
+	@$(PY) -m bench.fanout $(ARGS)
 
 lock: ## refresh both lock files (needs uv; ARGS="--upgrade" moves to newer versions)
 	@command -v uv >/dev/null 2>&1 || { echo 'make lock needs uv on the PATH.' >&2; exit 1; }

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -35,11 +35,22 @@ class ServerFailed(RuntimeError):
 
 
 class Process:
-    """`python -m module`. What it says goes into `log`, which belongs to the caller and outlives every start."""
+    """`python -m module`, or another program, which then has to end with its standard input by itself.
 
-    def __init__(self, name: str, module: str, environment: Mapping[str, str], log: IO[bytes]) -> None:
+    What it says goes into `log`, which belongs to the caller and outlives every start.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        environment: Mapping[str, str],
+        log: IO[bytes],
+        *,
+        program: Sequence[str] = (sys.executable, "-c", GUARDED),
+    ) -> None:
         self.name, self.log = name, log
-        self._module, self._environment = module, dict(environment)
+        self._command, self._environment = [*program, module], dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -55,7 +66,7 @@ class Process:
     def start(self) -> None:
         assert self.ended, f"{self.name} runs already"
         self._process = subprocess.Popen(
-            [sys.executable, "-c", GUARDED, self._module],
+            self._command,
             cwd=ROOT,
             env=self._environment,
             stdin=subprocess.PIPE,

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any, TypeAlias
 
 import orjson
@@ -51,7 +52,8 @@ class Rule:
 class Cohort:
     """One running subscription; to its own execution it is the source of events that stands at the newest."""
 
-    def __init__(self, executor: Executor, prepared: Prepared, context: Context, events: EventSource) -> None:
+    def __init__(self, key: Key, executor: Executor, prepared: Prepared, context: Context, events: EventSource) -> None:
+        self.key = key
         self.members: dict[Member, None] = {}
         self.position = 0
         self.ready = asyncio.Event()
@@ -98,6 +100,8 @@ class Cohort:
 class Member:
     """One operation in its cohort. To the execution that catches up, it is a source that ends where the cohort is."""
 
+    __slots__ = ("_cohort", "_held", "_held_max", "_overflowed", "catching_up", "live", "outlet", "position")
+
     def __init__(self, cohort: Cohort, outlet: Outlet, *, held_max: int) -> None:
         self.outlet = outlet
         self.live = False
@@ -106,6 +110,7 @@ class Member:
         self._held: list[Delivery] = []
         self._held_max = held_max
         self._overflowed = False
+        self.catching_up: asyncio.Task[None] | None = None
 
     def hold(self, delivery: Delivery) -> None:
         if len(self._held) >= self._held_max:
@@ -164,6 +169,8 @@ class Member:
 class Membership:
     """What a transport holds of an operation that runs; `close` ends it and may be called again."""
 
+    __slots__ = ("_close", "policy")
+
     def __init__(self, policy: Policy, close: Callable[[], None]) -> None:
         self.policy = policy
         self._close: Callable[[], None] | None = close
@@ -203,32 +210,27 @@ class Cohorts:
         # The source of events is only asked once the generator is stepped, and by then the member is in its cohort.
         joining = _Later()
         source = await self._executor.source(prepared, context, events=joining)
-        key = _key(prepared, context)
-        cohort = self._join(key, prepared, context)
+        cohort = self._join(_key(prepared, context), prepared, context)
         member = joining.source = Member(cohort, outlet(rule.policy), held_max=self._held_max)
         cohort.members[member] = None
-        catching_up = spawn(self._catch_up(member, source, prepared, context), name="cohort:catch-up")
-
-        def close() -> None:
-            catching_up.cancel()
-            cohort.members.pop(member, None)
-            if not cohort.members:
-                self._forget(key, cohort)
-
-        return Membership(rule.policy, close)
+        member.catching_up = spawn(self._catch_up(member, source, prepared, context), name="cohort:catch-up")
+        return Membership(rule.policy, partial(self._leave, member, cohort))
 
     def _join(self, key: Key, prepared: Prepared, context: Context) -> Cohort:
         running = self._cohorts.get(key)
         if running and not running[0].ended:
             return running[0]
-        cohort = Cohort(self._executor, prepared, context, self._events)
+        cohort = Cohort(key, self._executor, prepared, context, self._events)
         self._cohorts[key] = cohort, spawn(cohort.run(), name="cohort")
         return cohort
 
-    def _forget(self, key: Key, cohort: Cohort) -> None:
-        running = self._cohorts.get(key)
-        if running and running[0] is cohort:
-            del self._cohorts[key]
+    def _leave(self, member: Member, cohort: Cohort) -> None:
+        if member.catching_up:
+            member.catching_up.cancel()
+        cohort.members.pop(member, None)
+        running = self._cohorts.get(cohort.key)
+        if running and running[0] is cohort and not cohort.members:
+            del self._cohorts[cohort.key]
             running[1].cancel()
 
     async def _catch_up(
@@ -242,6 +244,7 @@ class Cohorts:
         except Exception as error:
             member.end(failure(error, context))
         else:
+            member.catching_up = None
             member.go_live()
 
     async def _open_alone(self, prepared: Prepared, context: Context, outlet: Outlet) -> Membership:

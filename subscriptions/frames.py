@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 from websockets.protocol import State
+
+from subscriptions.waiting import Gate, Mailbox
 
 INVALID_PAYLOAD = 1007
 # How long a client may take to answer a close frame, and to read what was sent before it.
@@ -28,10 +33,21 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
     makes each frame anew, which a message to thousands cannot afford: `write_text` does neither.
     """
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.queue = Mailbox[Any]()  # type: ignore[assignment]
+        self.writable = Gate()  # type: ignore[assignment]
+
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if self.response.status_code == SWITCHING_PROTOCOLS:
             self.scope["extensions"][EXTENSION] = {"connection": self}
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.accept":
+            # Two kilobytes of headers that nobody reads again; the scope has those of the request.
+            del self.request, self.response
 
     def send_receive_event_to_app(self) -> None:
         if self.curr_msg_data_type == "text" and not _is_text(b"".join(self.frames)):

@@ -1,0 +1,133 @@
+"""The servers under measurement, each started alone, on a core of its own where there are enough."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from bench.fanout.load import Target
+from bench.fanout.wire import FIRST_MILLIYUAN, READY_PATH, SOURCE
+from bench.machine import Placement, move, running_on
+from bench.processes import ROOT, Process, ServerFailed, answers
+from sandbox.keys import load_or_create
+from tests.services import find_free_port, start_postgres, start_redis
+
+NODE = Path(__file__).resolve().parent / "node"
+INSTALLED = Path(sys.prefix) / "fanout-peer"
+INSTALL_WITHIN_S = 180.0
+RUN_AS_SERVER = {"YOUKA_WORKER_IN_SERVER": "false", "YOUKA_LOG_LEVEL": "WARNING"}
+
+
+class PeerUnavailable(RuntimeError):
+    """Node or npm is not on this machine, or the peer's packages could not be installed."""
+
+
+@contextmanager
+def serving(subject: str, place: Placement) -> Iterator[Target]:
+    """Run one subject until the context ends. Raises ServerFailed, PeerUnavailable and what the services raise."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="youka-fanout-")))
+        log = stack.enter_context(tempfile.TemporaryFile())
+        if subject == "node":
+            yield _node(stack, log, place)
+        elif subject == "strawberry":
+            yield _started(stack, "strawberry", ["bench.fanout.plain"], _environment(folder), log, place)
+        elif subject == "youka":
+            yield _started(stack, "youka", ["bench.fanout.subject"], _environment(folder), log, place)
+        else:
+            assert subject == "youka-2"
+            yield _pair(stack, folder, log, place)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Return the settings of a server; those of the caller would make two runs differ."""
+    load_or_create(folder / "sandbox" / "keys")
+    own = {name: value for name, value in os.environ.items() if not name.startswith("YOUKA_")}
+    for name in ("REDIS_URL", "DATABASE_URL"):
+        own.pop(name, None)
+    return {**own, **RUN_AS_SERVER, "DATA_DIR": str(folder), "DATABASE_URL": f"sqlite://{folder / 'youka.db'}"}
+
+
+def _pair(stack: ExitStack, folder: Path, log: IO[bytes], place: Placement) -> Target:
+    """Two server processes on PostgreSQL behind Redis; nothing is pinned, since everything together needs all cores."""
+    with running_on(place.others):
+        postgres, redis = start_postgres(), start_redis()
+    stack.callback(postgres.stop)
+    stack.callback(redis.stop)
+    environment = {**_environment(folder), "DATABASE_URL": postgres.url, "REDIS_URL": redis.url}
+    nowhere = Placement(server=None, others=None)
+    return _started(stack, "youka-2", ["bench.fanout.subject"] * 2, environment, log, nowhere)
+
+
+def _started(
+    stack: ExitStack, name: str, modules: list[str], environment: dict[str, str], log: IO[bytes], place: Placement
+) -> Target:
+    if name != "strawberry":
+        subprocess.run([sys.executable, "-m", "models.database"], cwd=ROOT, env=environment, check=True)
+    ports, processes = [], []
+    for module in modules:
+        port = find_free_port()
+        process = Process(name, module, {**environment, "PORT": str(port)}, log)
+        process.start()
+        stack.callback(process.stop)
+        process.wait_until(partial(answers, port, READY_PATH))
+        move(process.pid, place.server)
+        ports.append(port)
+        processes.append(process)
+    return Target(name, tuple(ports), tuple(process.pid for process in processes))
+
+
+def _node(stack: ExitStack, log: IO[bytes], place: Placement) -> Target:
+    folder = install_peer()
+    port = find_free_port()
+    environment = {
+        **os.environ,
+        "PORT": str(port),
+        "FIRST_MILLIYUAN": str(FIRST_MILLIYUAN),
+        "SOURCE": SOURCE,
+        "NODE_ENV": "production",
+    }
+    node = shutil.which("node")
+    assert node is not None
+    process = Process("node", str(folder / "server.mjs"), environment, log, program=(node,))
+    process.start()
+    stack.callback(process.stop)
+    process.wait_until(partial(answers, port, READY_PATH))
+    move(process.pid, place.server)
+    return Target("node", (port,), (process.pid,))
+
+
+def install_peer() -> Path:
+    """Install the Node server's packages into the environment, once. Raises PeerUnavailable."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        raise PeerUnavailable("the Node server needs node and npm on the PATH; leave it out with --subjects")
+    wanted = (NODE / "package.json").read_bytes()
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    stamp = INSTALLED / "installed.json"
+    if not stamp.exists() or stamp.read_bytes() != wanted:
+        (INSTALLED / "package.json").write_bytes(wanted)
+        done = subprocess.run(
+            [npm, "install", "--no-audit", "--no-fund", "--no-package-lock"],
+            cwd=INSTALLED,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_WITHIN_S,
+            check=False,
+        )
+        if done.returncode:
+            raise PeerUnavailable(f"npm install failed:\n{done.stderr[-2_000:]}")
+        stamp.write_bytes(wanted)
+    shutil.copyfile(NODE / "server.mjs", INSTALLED / "server.mjs")
+    return INSTALLED
+
+
+__all__ = ["PeerUnavailable", "ServerFailed", "install_peer", "serving"]
