@@ -8,7 +8,7 @@ import signal
 import sys
 
 from gateways.assembly import ThirdPartySettingsWrong, third_parties
-from jobs import audit, finance, imports, ledger_partitions, manual_queue, operators, work_status
+from jobs import audit, epochs, finance, imports, ledger_partitions, manual_queue, operators, work_status
 from jobs.assembly import publishing_to_redis, working
 from kernel import keys
 from kernel.logs import configure_logging, get_logger
@@ -38,12 +38,13 @@ async def work() -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m jobs",
-        description="The worker (without a command), imports, the books, the manual queue, staff, offers.",
+        description="The worker (without a command), imports, the books, events, the manual queue, staff, offers.",
     )
     commands = parser.add_subparsers(metavar="COMMAND")
     imports.add_commands(commands)
     audit.add_command(commands)
     finance.add_commands(commands)
+    epochs.add_command(commands)
     ledger_partitions.add_command(commands)
     operators.add_commands(commands)
     manual_queue.add_commands(commands)
