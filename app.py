@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from domain.identity.tokens import authority
 from domain.orders.policy import Policy
+from domain.stations.feed import PriceFeed
 from domain.stations.index import StationIndex
 from endpoints import callbacks, graphiql, health, oauth
 from gateways.assembly import ThirdPartySettingsWrong, third_parties
@@ -85,6 +86,7 @@ class House:
                 tokens=authority(settings),
                 events=hub,
                 stations=stations,
+                prices=PriceFeed(stations),
             )
             self._graphql = GraphQLApp(
                 self._schema,

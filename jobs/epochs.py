@@ -13,8 +13,8 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command = commands.add_parser(
         "new-epoch",
         help="after a restore from a backup: tell everybody with an older cursor of a gap",
-        description="Begin another epoch of the events. After a restore from a backup positions are handed out a second "
-        "time; whoever comes with a cursor of before is then told of a gap and starts from a snapshot.",
+        description="Begin another epoch of the events. After a restore from a backup positions are handed out a "
+        "second time; whoever comes with a cursor of before is then told of a gap and starts from a snapshot.",
     )
     command.set_defaults(run=lambda _arguments: on_database(_begin))
 

@@ -55,9 +55,7 @@ async def ack(
         await User.select_for_update().get(id=user_id)
         if not await mine.exists():
             await _make_room(user_id, devices_max, now - forget_after)
-            await NoticeAck.create(
-                id=new_id(), user_id=user_id, device=device, position=given.position, acked_at=now
-            )
+            await NoticeAck.create(id=new_id(), user_id=user_id, device=device, position=given.position, acked_at=now)
     # Of two acks at once the farther one stands, whichever comes last.
     await mine.filter(position__lt=given.position).update(position=given.position)
     return standing.cursor((await mine.get()).position)

@@ -16,8 +16,8 @@ from models.events import Event, EventEpoch, EventStream
 
 EPOCH_LENGTH_BYTES = 6
 
-# The oldest first. The condition is word for word that of the index which serves it. The ledger's events are the finance
-# journal's source, from which it can be written anew, and are kept.
+# The oldest first. The condition is word for word that of the index which serves it. The ledger's events are kept: the
+# finance journal can be written anew from them.
 OLDEST = """
 SELECT id, stream, position FROM event
 WHERE occurred_at < {before} AND published_at IS NOT NULL AND SUBSTR(stream, 1, 7) <> 'ledger:'

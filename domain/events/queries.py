@@ -14,7 +14,6 @@ from domain.events.ports import StoredEvent
 from models.database import dialect
 from models.events import Event, EventStream
 
-
 STANDING = """
 SELECT epoch.name AS epoch, COALESCE(head.position, 0) AS position, COALESCE(head.purged, 0) AS purged
 FROM event_epoch AS epoch LEFT JOIN event_stream AS head ON head.name = {stream}

@@ -30,7 +30,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class ArrivalsPage:
-    """Arrivals with their cursors, oldest first; with a gap there are none, and `start` says where the stream goes on."""
+    """Arrivals with their cursors, oldest first; with a gap there are none, and the stream goes on behind `start`."""
 
     start: Start
     arrivals: Sequence[tuple[str, Arrival]]
@@ -56,7 +56,7 @@ async def start(*, viewer: Viewer, after: str | None, device: str | None) -> Sta
 
 
 async def page(*, viewer: Viewer, after: str | None, limit: int) -> ArrivalsPage:
-    """Return up to `limit` arrivals behind the cursor, without one from the oldest that is kept. Raises CursorInvalid."""
+    """Return up to `limit` arrivals behind the cursor, else the oldest that are kept. Raises CursorInvalid."""
     standing = await queries.standing_of(arrivals_stream(viewer.user_id))
     begun = Start.behind(standing, standing.purged) if after is None else Start.at(standing, after)
     if begun.gap:

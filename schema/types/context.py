@@ -17,6 +17,7 @@ from domain.identity.viewer import Viewer
 from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
 from domain.pricing.queries import HistoryPage, ZonePrice
+from domain.stations.feed import PriceFeed
 from domain.stations.index import StationIndex
 from kernel.clock import utc_now
 from kernel.errors import DEFAULT_LOCALE, Locale, YoukaError
@@ -49,6 +50,7 @@ class Services:
     tokens: TokenAuthority
     events: EventSource
     stations: StationIndex
+    prices: PriceFeed
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+from domain.events.queries import standing_of
 from domain.identity.viewer import Viewer
 from tests.subscriptions.serving import Client, bearer, connecting
 from tests.subscriptions.support import Running, eventually
@@ -43,3 +44,8 @@ async def listening(house: House, stream: str, followers: int = 1) -> None:
 
     await eventually(follows)
     await asyncio.sleep(0.02)
+
+
+async def cursor_of(stream: str, position: int) -> str:
+    """Return the cursor of a position in the database's epoch."""
+    return (await standing_of(stream)).cursor(position)

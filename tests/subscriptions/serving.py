@@ -26,6 +26,8 @@ from domain.events.ports import EventSource
 from domain.identity.tokens import TokenAuthority
 from domain.identity.viewer import Viewer
 from domain.orders.policy import Policy
+from domain.stations.feed import PriceFeed
+from domain.stations.index import StationIndex
 from kernel.clock import utc_now
 from kernel.errors import YoukaError
 from kernel.sealing import Sealer
@@ -33,8 +35,12 @@ from kernel.settings import Settings
 from resolvers import loaders
 from schema.extensions.documents import Schema
 from schema.types import enums as _enums  # noqa: F401 -- importing it registers them.
+from schema.types.alerts import AlertStreamEvent
 from schema.types.context import Info, Services
-from schema.types.notices import ArrivalEvent, OrderEvent, PriceChangeEvent
+from schema.types.delivery import LATEST_FOR_EVERYONE, LOSSLESS_FOR_VIEWER
+from schema.types.notices import ArrivalStreamEvent
+from schema.types.order_events import OrderStreamEvent
+from schema.types.price_events import PriceStreamEvent
 from schema.types.scalars import SCALARS, Yuan
 from subscriptions import streams
 from subscriptions.frames import WebSocketConnection
@@ -126,9 +132,18 @@ class Subscription:
     # Type checkers take the attribute for what its resolver returns, which for a subscription is never so.
     ticks: Any = strawberry.subscription(resolver=ticks, graphql_type=int)
     locked: Any = strawberry.subscription(resolver=locked, graphql_type=int)
-    arrivals: Any = strawberry.subscription(resolver=streams.arrivals, graphql_type=ArrivalEvent)
-    order_updated: Any = strawberry.subscription(resolver=streams.order_updated, graphql_type=OrderEvent)
-    price_changes: Any = strawberry.subscription(resolver=streams.price_changes, graphql_type=PriceChangeEvent)
+    arrivals: Any = strawberry.subscription(
+        resolver=streams.arrivals, graphql_type=ArrivalStreamEvent, directives=[LOSSLESS_FOR_VIEWER]
+    )
+    order_updated: Any = strawberry.subscription(
+        resolver=streams.order_updated, graphql_type=OrderStreamEvent, directives=[LOSSLESS_FOR_VIEWER]
+    )
+    price_changes: Any = strawberry.subscription(
+        resolver=streams.price_changes, graphql_type=PriceStreamEvent, directives=[LATEST_FOR_EVERYONE]
+    )
+    alerts: Any = strawberry.subscription(
+        resolver=streams.alerts, graphql_type=AlertStreamEvent, directives=[LOSSLESS_FOR_VIEWER]
+    )
 
 
 SCHEMA = Schema(query=Query, mutation=Mutation, subscription=Subscription, config=StrawberryConfig(scalar_map=SCALARS))
@@ -151,7 +166,7 @@ def bearer(viewer: Viewer) -> dict[str, str]:
 
 
 def services_of(events: EventSource | None = None, **values: Any) -> Services:
-    settings = Settings(**values)
+    settings, stations = Settings(**values), StationIndex()
     return Services(
         settings=settings,
         third_parties=cast(Any, None),
@@ -159,7 +174,8 @@ def services_of(events: EventSource | None = None, **values: Any) -> Services:
         sealer=Sealer(bytes(32)),
         tokens=TOKENS,
         events=events or Silence(),
-        stations=cast(Any, None),
+        stations=stations,
+        prices=PriceFeed(stations),
     )
 
 

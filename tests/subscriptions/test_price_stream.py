@@ -5,20 +5,26 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import uuid4
 
+from domain.events.operations import append
+from domain.events.streams import STATIONS, EventType
 from domain.pricing.operations import load_prices
 from domain.pricing.records import PriceRecord
 from kernel.clock import utc_now
 from kernel.ids import new_id
 from kernel.states import Product, StationBrand
+from models.database import transactional
 from models.pricing import PriceZone
 from models.stations import Station
-from schema.types.relay import encode_cursor, global_id
-from tests.subscriptions.listening import House, Listener, listening
+from schema.types.relay import global_id
+from tests.subscriptions.listening import House, Listener, cursor_of, listening
 from tests.subscriptions.support import eventually
 
-PRICES = """subscription ($stations: [ID!], $product: Product, $after: String) {
-  priceChanges(stationIds: $stations, product: $product, after: $after) {
-    cursor price { product unitPrice { milliyuan } zone { code } } previous { milliyuan } } }"""
+PRICES = """subscription ($stations: [ID!], $near: LocationInput, $radius: Int, $zone: ID, $product: Product,
+    $after: String) {
+  priceChanges(stationIds: $stations, near: $near, radius: $radius, zone: $zone, product: $product, after: $after) {
+    ... on StreamEvent { cursor }
+    ... on PriceChangeEvent { price { product unitPrice { milliyuan } zone { code } } previous { milliyuan } }
+    ... on PriceGap { reason complete prices { product unitPrice { milliyuan } zone { code } } } } }"""
 
 DAY = utc_now().replace(hour=0, minute=0, second=0, microsecond=0)
 
@@ -34,6 +40,14 @@ async def create_station(zone: PriceZone | None) -> Station:
         province="云南省", city="", district="", latitude=25.0, longitude=102.7, zone=zone,
         created_at=utc_now(), updated_at=utc_now(),
     )  # fmt: skip
+
+
+@transactional
+async def move(station: Station, zone: PriceZone) -> None:
+    """Do what an import does where a region has come into another zone."""
+    await Station.filter(id=station.id).update(zone_id=zone.id)
+    payload = {"station_ids": [str(station.id)]}
+    await append(stream=STATIONS, type=EventType.STATIONS_CHANGED, payload=payload, now=utc_now())
 
 
 async def change_price(zone: PriceZone, product: Product, milliyuan: int, *, days_ago: int) -> None:
@@ -54,7 +68,7 @@ class TestPriceChanges:
             await change_price(other, Product.DIESEL_0, 7_995, days_ago=9)
             await change_price(one, Product.GASOLINE_92, 8_465, days_ago=8)
             events = [(await client.data())["priceChanges"] for _ in range(3)]
-        assert [event["cursor"] for event in events] == [encode_cursor("prices", n) for n in (1, 2, 3)]
+        assert [event["cursor"] for event in events] == [await cursor_of("prices", n) for n in (1, 2, 3)]
         assert [event["price"] for event in events] == [
             {"product": "GASOLINE_92", "unitPrice": {"milliyuan": 8_460}, "zone": {"code": "yunnan-1"}},
             {"product": "DIESEL_0", "unitPrice": {"milliyuan": 7_995}, "zone": {"code": "yunnan-2"}},
@@ -92,7 +106,7 @@ class TestPriceChanges:
             await change_price(other, Product.GASOLINE_92, 8_461, days_ago=9)
             await change_price(one, Product.GASOLINE_92, 8_460, days_ago=9)
             assert (await client.data())["priceChanges"]["price"]["zone"] == {"code": "yunnan-1"}
-            await Station.filter(id=station.id).update(zone_id=other.id)
+            await move(station, other)
             await change_price(one, Product.GASOLINE_92, 8_470, days_ago=8)
             await change_price(other, Product.GASOLINE_92, 8_471, days_ago=8)
             assert (await client.data())["priceChanges"]["price"]["unitPrice"] == {"milliyuan": 8_471}
@@ -102,7 +116,7 @@ class TestPriceChanges:
         for number in range(5):
             await change_price(zone, Product.GASOLINE_92, 8_460 + number, days_ago=9 - number)
         async with Listener(house) as client:
-            await client.subscribe(PRICES, variables={"after": encode_cursor("prices", 3)})
+            await client.subscribe(PRICES, variables={"after": await cursor_of("prices", 3)})
             heard = [(await client.data())["priceChanges"]["price"]["unitPrice"]["milliyuan"] for _ in range(2)]
         assert heard == [8_463, 8_464]
 
@@ -125,7 +139,7 @@ class TestPriceChanges:
 
     async def test_a_cursor_of_another_stream_is_refused(self, house: House) -> None:
         async with Listener(house) as client:
-            for cursor in (encode_cursor("stations", 0), encode_cursor("prices", 1), "x"):
+            for cursor in (await cursor_of("stations", 0), await cursor_of("prices", 1), "x"):
                 await client.subscribe(PRICES, variables={"after": cursor})
                 assert await client.error_code() == "CURSOR_INVALID"
 
