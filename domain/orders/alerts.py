@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from tortoise.queryset import QuerySet
+
 from domain.events.ports import StoredEvent
 from domain.events.streams import AlertKind
 from domain.identity.staff import Staff
@@ -40,6 +42,6 @@ async def waiting(*, staff: Staff, limit: int) -> list[Subject]:
     return found
 
 
-def _readable():  # type: ignore[no-untyped-def]
+def _readable() -> QuerySet[Job]:
     # Without the payload, which may be what nobody could read.
     return Job.all().only("id", "kind", "key", "parked_at", "last_error", "attempts")

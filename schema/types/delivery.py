@@ -1,4 +1,4 @@
-"""How a subscription is delivered, as the schema says it: `@delivery(policy, audience)` on the fields of Subscription."""
+"""How a subscription is delivered: `@delivery(policy, audience)` on the fields of Subscription."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all events of subscriptions have: the cursor from which to resume, and a way to say that something is missing."""
+"""What all events of subscriptions have: a cursor to resume from, and a way to say that something is missing."""
 
 from __future__ import annotations
 

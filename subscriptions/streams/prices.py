@@ -1,4 +1,4 @@
-"""`priceChanges`: official prices that are others from now on. The same for everybody, so nobody is asked who they are."""
+"""`priceChanges`: official prices that are others from now on, the same for everybody."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ async def price_changes(
     station_ids: Annotated[
         list[strawberry.ID] | None,
         strawberry.argument(
-            description=f"Only prices at these stations, 1 to {STATIONS_FOLLOWED_MAX}. A station that comes into another "
-            "zone is followed there."
+            description=f"Only prices at these stations, 1 to {STATIONS_FOLLOWED_MAX}. A station that comes into "
+            "another zone is followed there."
         ),
     ] = None,
     near: Annotated[
