@@ -12,6 +12,7 @@ from jobs import audit, epochs, finance, imports, ledger_partitions, manual_queu
 from jobs.assembly import publishing_to_redis, working
 from kernel import keys
 from kernel.logs import configure_logging, get_logger
+from kernel.pubsub import ShardingUnsupported, require_sharding
 from kernel.settings import get_settings
 from models.database import connected
 
@@ -21,6 +22,7 @@ log = get_logger(__name__)
 async def work() -> int:
     """Run due work until a signal comes; what runs then gets a few seconds to end."""
     settings = get_settings()
+    await require_sharding(settings)
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -56,7 +58,7 @@ def main() -> int:
         return int(arguments.run(arguments))
     try:
         return asyncio.run(work())
-    except (ThirdPartySettingsWrong, keys.KeyMissing) as error:
+    except (ThirdPartySettingsWrong, ShardingUnsupported, keys.KeyMissing) as error:
         print(f"youka: {error}", file=sys.stderr)
         return 2
 
