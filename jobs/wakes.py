@@ -31,7 +31,7 @@ HEARTBEAT_INTERVAL_S = 15
 class RedisPublisher:
     """Publishes straight to Redis, for relays of processes that have no hub of their own.
 
-    Wakes are never sharded: a cluster passes an ordinary message on to all of its nodes, whichever a process listens to.
+    Wakes are not sharded: a cluster passes an ordinary message on to all of its nodes, whichever a process hears.
     """
 
     def __init__(self, url: str, *, sharded: bool = False) -> None:

@@ -33,7 +33,7 @@ class ShardingUnsupported(RuntimeError):
 
 
 def single(url: str) -> Redis:
-    """Return a client of one node that fails within REDIS_TIMEOUT_S; a connection that has grown stale is tried anew."""
+    """Return a client of one node that fails within REDIS_TIMEOUT_S, and tries anew where its connection was stale."""
     return Redis.from_url(
         url,
         protocol=2,

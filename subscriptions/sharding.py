@@ -1,4 +1,4 @@
-"""Sharded publish/subscribe behind the broadcaster's interface: each channel is heard from the node that owns its slot."""
+"""Sharded publish/subscribe behind the broadcaster's interface: a channel is heard from the node that owns its slot."""
 
 from __future__ import annotations
 
