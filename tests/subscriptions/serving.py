@@ -162,7 +162,8 @@ def token_of(user_id: UUID, *, now: datetime | None = None) -> str:
 
 
 def bearer(viewer: Viewer) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token_of(viewer.user_id)}"}
+    token = TOKENS.issue(user_id=viewer.user_id, client_id=viewer.client_id, scopes=viewer.scopes, now=utc_now())
+    return {"Authorization": f"Bearer {token}"}
 
 
 def services_of(events: EventSource | None = None, **values: Any) -> Services:

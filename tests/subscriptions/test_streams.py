@@ -8,19 +8,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.events.operations import append
 from domain.events.queries import standing_of
-from domain.events.streams import EventType, arrivals_stream, order_stream
+from domain.events.streams import arrivals_stream, order_stream
 from domain.orders import arrivals
 from domain.orders.arrivals import Arrival
 from domain.orders.lifecycle import Trigger
-from domain.orders.transitions import advance, lock
-from kernel.clock import utc_now
 from kernel.opaque import pack
-from models.database import transactional
-from models.orders import RechargeOrder
 from schema.types.relay import global_id
 from tests.factories import create_card, create_order, create_viewer
+from tests.subscriptions.happenings import arrive, step
 from tests.subscriptions.listening import House, Listener, cursor_of, listening
 
 ARRIVALS = """subscription ($after: String, $device: String) { arrivals(after: $after, device: $device) {
@@ -32,24 +28,6 @@ ORDER = """subscription ($id: ID!, $after: String) { orderUpdated(id: $id, after
   ... on OrderEvent { order { id state } } ... on OrderGap { order { id state } } } }"""
 
 FEN = 50_000
-
-
-@transactional
-async def arrive(order: RechargeOrder) -> None:
-    """Append what the end of a recharge appends."""
-    await append(
-        stream=arrivals_stream(order.user_id),
-        type=EventType.RECHARGE_ARRIVED,
-        payload={"order_id": str(order.id), "card_id": str(order.card_id), "amount_fen": order.amount_fen},
-        now=utc_now(),
-    )
-
-
-@transactional
-async def step(order_id: UUID, *triggers: Trigger) -> None:
-    order = await lock(order_id)
-    for trigger in triggers:
-        await advance(order, trigger, actor="tests", now=utc_now())
 
 
 class TestArrivals:
