@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from domain.identity.tokens import authority
 from domain.orders.policy import Policy
+from domain.stations.feed import PriceFeed
 from domain.stations.index import StationIndex
 from endpoints import callbacks, graphiql, health, oauth
 from gateways.assembly import ThirdPartySettingsWrong, third_parties
@@ -23,6 +24,7 @@ from jobs.assembly import relaying, working
 from jobs.wakes import forwarding_wakes
 from kernel import keys
 from kernel.logs import configure_logging, get_logger
+from kernel.pubsub import ShardingUnsupported, require_sharding
 from kernel.settings import Settings, get_settings
 from models.database import connected
 from resolvers import loaders
@@ -95,6 +97,7 @@ class House:
                 tokens=authority(settings),
                 events=hub,
                 stations=stations,
+                prices=PriceFeed(stations),
             )
             self._graphql = GraphQLApp(
                 self._schema,
@@ -144,9 +147,13 @@ app = create_app(get_settings())
 
 
 async def check(settings: Settings) -> None:
-    """Read every key before anything starts. Raises KeyMissing or ThirdPartySettingsWrong, which name the settings."""
+    """Read every key before anything starts.
+
+    Raises KeyMissing, ThirdPartySettingsWrong or ShardingUnsupported, which name the settings.
+    """
     keys.sealer(settings)
     keys.token_key(settings)
+    await require_sharding(settings)
     async with third_parties(settings):
         pass
 
@@ -156,7 +163,7 @@ def main() -> int:
     configure_logging(log_format=settings.log_format, level=settings.log_level)
     try:
         asyncio.run(check(settings))
-    except (ThirdPartySettingsWrong, keys.KeyMissing) as error:
+    except (ThirdPartySettingsWrong, ShardingUnsupported, keys.KeyMissing) as error:
         sys.stderr.write(f"youka: {error}\n")
         return 2
     # What is loaded by now stays; a full collection that walks it would stop every request for a tenth of a second.

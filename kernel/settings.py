@@ -113,6 +113,13 @@ class Settings(BaseSettings):
     subscriptions_per_connection_max: Annotated[int, Field(ge=1)] = 50
     subscription_queue_size_max: Annotated[int, Field(ge=1)] = 256
     subscription_check_interval_ms: Annotated[int, Field(ge=1)] = 5_000
+    # Prices that were announced late are compared with the events of the last days.
+    event_history_days: Annotated[int, Field(ge=2)] = 30
+    snapshot_arrivals_max: Annotated[int, Field(ge=1)] = 50
+    snapshot_prices_max: Annotated[int, Field(ge=1)] = 500
+    snapshot_alerts_max: Annotated[int, Field(ge=1)] = 100
+    devices_per_user_max: Annotated[int, Field(ge=1)] = 20
+    redis_sharded_pubsub: bool = False
     connection_init_timeout_s: Annotated[float, Field(gt=0)] = 5.0
     connections_max: Annotated[int, Field(ge=1)] = 20_000
     connections_per_address_max: Annotated[int, Field(ge=1)] = 10_000

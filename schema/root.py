@@ -5,14 +5,18 @@ from __future__ import annotations
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from resolvers import cards, cases, nodes, offers, orders, prices, stations, viewer, wallet
+from resolvers import cards, cases, nodes, notices, offers, orders, prices, stations, viewer, wallet
 from schema.extensions.documents import Schema
+from schema.types.alerts import AlertStreamEvent
 from schema.types.cases import CaseConnection, OrderReviewConnection
+from schema.types.delivery import LATEST_FOR_EVERYONE, LOSSLESS_FOR_VIEWER
 from schema.types.errors import PriceChangedError
-from schema.types.notices import ArrivalEvent, OrderEvent, PriceChangeEvent
+from schema.types.notices import ArrivalStreamEvent, NoticeConnection
 from schema.types.offers import OfferConnection
+from schema.types.order_events import OrderStreamEvent
 from schema.types.orders import Order
 from schema.types.payloads import (
+    AckNoticePayload,
     BindCardPayload,
     CancelRechargePayload,
     CasePayload,
@@ -24,6 +28,7 @@ from schema.types.payloads import (
     SyncDraftOrdersPayload,
     TopUpWalletPayload,
 )
+from schema.types.price_events import PriceStreamEvent
 from schema.types.prices import PriceConnection
 from schema.types.relay import Node
 from schema.types.scalars import SCALARS
@@ -52,6 +57,10 @@ class Query:
     order: Order | None = strawberry.field(
         resolver=orders.order,
         description="One order of the viewer, or any order for staff; null where there is none with this id.",
+    )
+    notices: NoticeConnection = strawberry.field(
+        resolver=notices.notices,
+        description="到账通知 without a subscription: the viewer's arrivals, oldest first, with the same cursors.",
     )
     reviews: OrderReviewConnection = strawberry.field(
         resolver=cases.reviews, description="Paid orders that wait for a review, oldest first. For staff."
@@ -88,6 +97,10 @@ class Mutation:
     top_up_wallet: TopUpWalletPayload = strawberry.field(
         resolver=wallet.top_up_wallet, description="Pay money into the viewer's wallet."
     )
+    ack_notice: AckNoticePayload = strawberry.field(
+        resolver=notices.ack_notice,
+        description="Keep how far a device has read the viewer's arrivals, for devices that cannot keep a cursor.",
+    )
     review_order: ReviewOrderPayload = strawberry.field(
         resolver=cases.review_order, description="Decide on a paid order that waits for a review. For risk staff."
     )
@@ -106,14 +119,25 @@ class Mutation:
 
 @strawberry.type(description="What can be listened to.")
 class Subscription:
-    arrivals: ArrivalEvent = strawberry.subscription(
-        resolver=streams.arrivals, description="到账通知: a notice the moment that money has arrived on a card."
+    arrivals: ArrivalStreamEvent = strawberry.subscription(
+        resolver=streams.arrivals,
+        directives=[LOSSLESS_FOR_VIEWER],
+        description="到账通知: a notice the moment that money has arrived on a card.",
     )
-    price_changes: PriceChangeEvent = strawberry.subscription(
-        resolver=streams.price_changes, description="Every change of an official price, the moment it is in force."
+    price_changes: PriceStreamEvent = strawberry.subscription(
+        resolver=streams.price_changes,
+        directives=[LATEST_FOR_EVERYONE],
+        description="Every change of an official price, the moment it is in force.",
     )
-    order_updated: OrderEvent = strawberry.subscription(
-        resolver=streams.order_updated, description="The order as it is now, and again at every change."
+    order_updated: OrderStreamEvent = strawberry.subscription(
+        resolver=streams.order_updated,
+        directives=[LOSSLESS_FOR_VIEWER],
+        description="The order as it is now, and again at every change.",
+    )
+    alerts: AlertStreamEvent = strawberry.subscription(
+        resolver=streams.alerts,
+        directives=[LOSSLESS_FOR_VIEWER],
+        description="Whatever begins to wait for staff: reviews, cases and parked work. For staff.",
     )
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
@@ -50,12 +49,11 @@ class OperationLimitReached(YoukaError):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What every conversation of the process shares. `fresh` gives an operation loaders of its own."""
+    """What every conversation of the process shares."""
 
     settings: Settings
     engine: Engine
     documents: Documents
-    fresh: Callable[[Context], Context]
 
 
 class _Frames:
@@ -236,7 +234,7 @@ class Conversation:
         except YoukaError as error:
             self._outbox.write(messages.error_of(id, [refusal(error, locale=self._context.locale)]))
             return
-        context = self._desk.fresh(self._context)
+        context = self._context
 
         def prepare() -> Prepared:
             return self._desk.engine.executor.prepare(asked, context)

@@ -30,6 +30,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from domain.events.ports import EventSource
 from schema.types.context import Context, Loaders
+from schema.types.delivery import DeliveryRule, rule_of
 from subscriptions.deliveries import Delivery, OperationRefused
 from subscriptions.errors import internal_error, present
 from subscriptions.requests import GraphQLRequest
@@ -90,6 +91,10 @@ class Executor:
         if errors:
             raise OperationRefused(present(errors, locale=context.locale))
         return Prepared(asked.query, document, named[0], asked.variables, asked.extensions)
+
+    def rule_of(self, prepared: Prepared) -> DeliveryRule | None:
+        """Return what the schema says of a subscription's delivery."""
+        return rule_of(self._schema.core, prepared.root.name.value)
 
     async def answer(self, prepared: Prepared, context: Context) -> dict[str, Any]:
         """Execute a query or a mutation. Without `data` nothing was executed, as where the variables are refused."""

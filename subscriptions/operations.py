@@ -14,8 +14,9 @@ from kernel.errors import YoukaError
 from kernel.logs import get_logger
 from kernel.tasks import spawn
 from schema.types.context import Context
+from schema.types.delivery import DeliveryPolicy
 from subscriptions.cohorts import Cohorts, Membership
-from subscriptions.deliveries import Delivery, OperationRefused, Policy
+from subscriptions.deliveries import Delivery, OperationRefused
 from subscriptions.errors import internal_error, refusal
 from subscriptions.execution import Executor, Prepared
 from subscriptions.outbox import Lane, Outbox
@@ -170,7 +171,7 @@ class Operation:
         self._outbox.write(self._frames.next(Delivery(orjson.dumps(answer, default=str))))
         self.end(None)
 
-    def _outlet(self, policy: Policy) -> Operation:
+    def _outlet(self, policy: DeliveryPolicy) -> Operation:
         self._lane = self._outbox.lane(frame=self._frames.next, policy=policy, on_overflow=self._overflow)
         return self
 

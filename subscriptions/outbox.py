@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 from kernel.tasks import spawn
-from subscriptions.deliveries import Delivery, Policy
+from schema.types.delivery import DeliveryPolicy
+from subscriptions.deliveries import Delivery
 from subscriptions.wire import Wire
 
 
@@ -20,7 +21,7 @@ class Lane:
         outbox: Outbox,
         *,
         frame: Callable[[Delivery], bytes],
-        policy: Policy,
+        policy: DeliveryPolicy,
         on_overflow: Callable[[str | None], None],
     ) -> None:
         self._outbox, self._frame, self._policy, self._on_overflow = outbox, frame, policy, on_overflow
@@ -42,7 +43,7 @@ class Lane:
                 self.cursor = delivery.cursor
             return
         key: object
-        if self._policy is Policy.LATEST and delivery.key is not None:
+        if self._policy is DeliveryPolicy.LATEST and delivery.key is not None:
             key = delivery.key
             self.waiting.pop(key, None)
         else:
@@ -113,7 +114,7 @@ class Outbox:
         return self._flushing is None
 
     def lane(
-        self, *, frame: Callable[[Delivery], bytes], policy: Policy, on_overflow: Callable[[str | None], None]
+        self, *, frame: Callable[[Delivery], bytes], policy: DeliveryPolicy, on_overflow: Callable[[str | None], None]
     ) -> Lane:
         return Lane(self, frame=frame, policy=policy, on_overflow=on_overflow)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -19,7 +18,7 @@ from kernel.errors import YoukaError
 from schema.types.context import Context, Loaders, Services
 from subscriptions import messages
 from subscriptions.answers import answered, not_executed, response
-from subscriptions.cohorts import Cohorts, Rule
+from subscriptions.cohorts import Cohorts
 from subscriptions.conversation import SUBPROTOCOL, Conversation, Desk
 from subscriptions.deliveries import OperationRefused
 from subscriptions.draining import Drain
@@ -49,29 +48,25 @@ class GraphQLApp:
         *,
         loaders: Callable[[], Loaders],
         documents: Documents,
-        rule_of: Callable[[str], Rule | None] = lambda field: None,
         graphiql_page: Callable[[], Response] | None = None,
     ) -> None:
         self._services, self._settings = services, services.settings
-        self._loaders, self._documents = loaders, documents
+        self._documents = documents
         self._graphiql_page = graphiql_page
         self._limits = ConnectionLimits(self._settings)
         executor = Executor(schema, loaders=loaders)
         self._engine = Engine(
             executor=executor,
-            cohorts=Cohorts(
-                executor, services.events, rule_of=rule_of, held_max=self._settings.subscription_queue_size_max
-            ),
+            cohorts=Cohorts(executor, services.events, held_max=self._settings.subscription_queue_size_max),
             works=Works(),
         )
-        self._desk = Desk(self._settings, self._engine, documents, self._fresh)
+        self._desk = Desk(self._settings, self._engine, documents)
         self._drain = Drain(self._engine.works)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = WebSocket(scope, receive, send) if scope["type"] == "websocket" else Request(scope, receive)
         context = Context(
             services=self._services,
-            loaders=self._loaders(),
             locale=locale_of(connection.headers.get("accept-language", "")),
             request_id=request_id_of(connection.headers.get("x-request-id")),
         )
@@ -89,10 +84,6 @@ class GraphQLApp:
     async def drain(self) -> None:
         """Let nobody in any more, tell everybody when to come back, and end what is open, within `drain_patience_s`."""
         await self._drain.run(patience_s=self._settings.drain_patience_s)
-
-    def _fresh(self, connection: Context) -> Context:
-        """Give each operation loaders of its own."""
-        return dataclasses.replace(connection, loaders=self._loaders())
 
     async def _converse(self, websocket: WebSocket, context: Context) -> None:
         if not self._may_come_from(websocket):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 from strawberry.dataloader import DataLoader
@@ -17,6 +17,7 @@ from domain.identity.viewer import Viewer
 from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
 from domain.pricing.queries import HistoryPage, ZonePrice
+from domain.stations.feed import PriceFeed
 from domain.stations.index import StationIndex
 from kernel.clock import utc_now
 from kernel.errors import DEFAULT_LOCALE, Locale, YoukaError
@@ -49,6 +50,7 @@ class Services:
     tokens: TokenAuthority
     events: EventSource
     stations: StationIndex
+    prices: PriceFeed
 
 
 @dataclass(slots=True)
@@ -70,12 +72,16 @@ class Loaders:
     price_history: DataLoader[HistoryPage, list[ZonePrice]]
 
 
+NO_LOADERS = cast(Loaders, None)
+
+
 @dataclass(slots=True)
 class Context:
     """One HTTP request, or one WebSocket connection."""
 
     services: Services
-    loaders: Loaders
+    # Each execution is given its own.
+    loaders: Loaders = NO_LOADERS
     viewer: Viewer | None = None
     locale: Locale = DEFAULT_LOCALE
     request_id: str = ""

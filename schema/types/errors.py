@@ -9,6 +9,8 @@ import strawberry
 
 from domain.cards.operations import TooManyCards
 from domain.cards.rules import CardNumberInvalid
+from domain.events import acks
+from domain.events.cursors import CursorInvalid
 from domain.identity.idempotency import IdempotencyConflict, IdempotencyKeyInvalid
 from domain.identity.ports import FaceUnavailable
 from domain.identity.staff import StaffOnly
@@ -104,6 +106,16 @@ class ChannelError(UserError):
     retryable: bool = strawberry.field(description="Whether repeating the same request can help.")
 
 
+@strawberry.type(description="The cursor is not one of the viewer's own arrivals.")
+class CursorError(UserError):
+    pass
+
+
+@strawberry.type(description="The name of the device is not one.")
+class DeviceError(UserError):
+    pass
+
+
 def _money(value: Any) -> Money | None:
     return Money.of(value) if value is not None else None
 
@@ -169,6 +181,9 @@ ERRORS: dict[type[YoukaError], Callable[..., UserError]] = {
     face_checks.FaceTokenInvalid: _face,
     face_checks.FaceNotFinished: _face,
     face_checks.FaceCheckFailed: _face,
+    CursorInvalid: _plain(CursorError),
+    acks.DeviceInvalid: _plain(DeviceError),
+    acks.TooManyDevices: _limit,
     StaffOnly: _plain(Forbidden),
     reviewing.ReviewNotPending: _plain(DecisionError),
     reviewing.ReviewOwnOrder: _plain(Forbidden),

@@ -10,7 +10,9 @@ from schema.types.cards import Card
 from schema.types.cases import CaseSuccess, ReviewOrderSuccess
 from schema.types.errors import (
     ChannelError,
+    CursorError,
     DecisionError,
+    DeviceError,
     FaceCheckError,
     Forbidden,
     IdempotencyError,
@@ -22,6 +24,7 @@ from schema.types.errors import (
     OfferError,
     OrderStateError,
 )
+from schema.types.notices import AckNoticeSuccess
 from schema.types.orders import (
     CancelRechargeSuccess,
     CreateRechargeSuccess,
@@ -82,4 +85,8 @@ ProposeReversalPayload = Annotated[
 CasePayload = Annotated[
     CaseSuccess | NotFound | Forbidden | DecisionError | InsufficientBalance,
     strawberry.union("CasePayload", description="What `proposeOutcome` and `approveCase` answer."),
+]
+AckNoticePayload = Annotated[
+    AckNoticeSuccess | CursorError | DeviceError | LimitReached,
+    strawberry.union("AckNoticePayload", description="What `ackNotice` answers."),
 ]

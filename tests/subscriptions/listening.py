@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+from domain.events.queries import standing_of
+from domain.identity.staff import STAFF_CLIENT_ID, STAFF_SCOPE, Staff
 from domain.identity.viewer import Viewer
+from kernel.clock import utc_now
 from tests.subscriptions.serving import Client, bearer, connecting
 from tests.subscriptions.support import Running, eventually
 
@@ -43,3 +47,14 @@ async def listening(house: House, stream: str, followers: int = 1) -> None:
 
     await eventually(follows)
     await asyncio.sleep(0.02)
+
+
+async def cursor_of(stream: str, position: int) -> str:
+    """Return the cursor of a position in the database's epoch."""
+    return (await standing_of(stream)).cursor(position)
+
+
+def staff_viewer(staff: Staff) -> Viewer:
+    """Return a member of staff as their token names them."""
+    expires_at = utc_now() + timedelta(hours=1)
+    return Viewer(staff.id, client_id=STAFF_CLIENT_ID, scopes=frozenset({STAFF_SCOPE}), expires_at=expires_at)

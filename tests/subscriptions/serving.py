@@ -26,6 +26,8 @@ from domain.events.queries import head
 from domain.identity.tokens import TokenAuthority
 from domain.identity.viewer import Viewer
 from domain.orders.policy import Policy
+from domain.stations.feed import PriceFeed
+from domain.stations.index import StationIndex
 from kernel.clock import utc_now
 from kernel.errors import YoukaError
 from kernel.sealing import Sealer
@@ -34,13 +36,21 @@ from resolvers import loaders
 from schema.extensions.documents import Schema
 from schema.extensions.trusted import TrustedDocuments, hash_of
 from schema.types import enums as _enums  # noqa: F401 -- importing it registers them.
+from schema.types.alerts import AlertStreamEvent
 from schema.types.context import Info, Services
-from schema.types.notices import ArrivalEvent, OrderEvent, PriceChangeEvent
+from schema.types.delivery import (
+    LATEST_FOR_EVERYONE,
+    LOSSLESS_FOR_VIEWER,
+    DeliveryAudience,
+    DeliveryDirective,
+    DeliveryPolicy,
+)
+from schema.types.notices import ArrivalStreamEvent
+from schema.types.order_events import OrderStreamEvent
+from schema.types.price_events import PriceStreamEvent
 from schema.types.relay import decode_cursor, encode_cursor
 from schema.types.scalars import SCALARS, Yuan
 from subscriptions import streams
-from subscriptions.cohorts import Audience, Rule
-from subscriptions.deliveries import Policy as DeliveryPolicy
 from subscriptions.draining import Server
 from subscriptions.frames import WebSocketConnection
 from subscriptions.server import GraphQLApp
@@ -175,23 +185,33 @@ async def locked(info: Info) -> AsyncGenerator[int, None]:
     raise TooMuch(maximum=5)
 
 
+LOSSLESS_FOR_EVERYONE = DeliveryDirective(policy=DeliveryPolicy.LOSSLESS, audience=DeliveryAudience.EVERYONE)
+
+
 @strawberry.type
 class Subscription:
     # Type checkers take the attribute for what its resolver returns, which for a subscription is never so.
     ticks: Any = strawberry.subscription(resolver=ticks, graphql_type=int)
-    journal: Any = strawberry.subscription(resolver=journal, graphql_type=Entry)
-    own_journal: Any = strawberry.subscription(resolver=own_journal, graphql_type=Entry)
+    # Of the journal nothing is left out; `ownJournal` is the same, shown to each user apart.
+    journal: Any = strawberry.subscription(resolver=journal, graphql_type=Entry, directives=[LOSSLESS_FOR_EVERYONE])
+    own_journal: Any = strawberry.subscription(
+        resolver=own_journal, graphql_type=Entry, directives=[LOSSLESS_FOR_VIEWER]
+    )
     locked: Any = strawberry.subscription(resolver=locked, graphql_type=int)
-    arrivals: Any = strawberry.subscription(resolver=streams.arrivals, graphql_type=ArrivalEvent)
-    order_updated: Any = strawberry.subscription(resolver=streams.order_updated, graphql_type=OrderEvent)
-    price_changes: Any = strawberry.subscription(resolver=streams.price_changes, graphql_type=PriceChangeEvent)
+    arrivals: Any = strawberry.subscription(
+        resolver=streams.arrivals, graphql_type=ArrivalStreamEvent, directives=[LOSSLESS_FOR_VIEWER]
+    )
+    order_updated: Any = strawberry.subscription(
+        resolver=streams.order_updated, graphql_type=OrderStreamEvent, directives=[LOSSLESS_FOR_VIEWER]
+    )
+    price_changes: Any = strawberry.subscription(
+        resolver=streams.price_changes, graphql_type=PriceStreamEvent, directives=[LATEST_FOR_EVERYONE]
+    )
+    alerts: Any = strawberry.subscription(
+        resolver=streams.alerts, graphql_type=AlertStreamEvent, directives=[LOSSLESS_FOR_VIEWER]
+    )
 
 
-# Of the journal nothing is left out; `ownJournal` is the same, shown to each user apart.
-RULES = {
-    "journal": Rule(DeliveryPolicy.LOSSLESS, Audience.EVERYONE),
-    "ownJournal": Rule(DeliveryPolicy.LOSSLESS, Audience.VIEWER),
-}
 SCHEMA = Schema(query=Query, mutation=Mutation, subscription=Subscription, config=StrawberryConfig(scalar_map=SCALARS))
 
 
@@ -208,7 +228,8 @@ def token_of(user_id: UUID, *, now: datetime | None = None) -> str:
 
 
 def bearer(viewer: Viewer) -> dict[str, str]:
-    return bearer_of(viewer.user_id)
+    token = TOKENS.issue(user_id=viewer.user_id, client_id=viewer.client_id, scopes=viewer.scopes, now=utc_now())
+    return {"Authorization": f"Bearer {token}"}
 
 
 def bearer_of(user_id: UUID) -> dict[str, str]:
@@ -221,7 +242,7 @@ def journal_cursor(position: int) -> str:
 
 
 def services_of(events: EventSource | None = None, **values: Any) -> Services:
-    settings = Settings(**values)
+    settings, stations = Settings(**values), StationIndex()
     return Services(
         settings=settings,
         third_parties=cast(Any, None),
@@ -229,7 +250,8 @@ def services_of(events: EventSource | None = None, **values: Any) -> Services:
         sealer=Sealer(bytes(32)),
         tokens=TOKENS,
         events=events or Silence(),
-        stations=cast(Any, None),
+        stations=stations,
+        prices=PriceFeed(stations),
     )
 
 
@@ -275,7 +297,6 @@ def application(services: Services, *, with_page: bool = False) -> Application:
         SCHEMA,
         services,
         loaders=loaders.build,
-        rule_of=RULES.get,
         documents=TrustedDocuments(DOCUMENTS, only=services.settings.trusted_documents_only),
         graphiql_page=page if with_page else None,
     )
