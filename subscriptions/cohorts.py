@@ -26,8 +26,8 @@ from subscriptions.deliveries import Delivery, Outlet
 from subscriptions.execution import Executor, Prepared, failure
 from subscriptions.hub import PAGE_SIZE, steadily
 
-# A cursor says where a client stands; it does not say what the client is shown.
-CURSOR_ARGUMENT = "after"
+# These say where a client starts; they do not say what it is shown.
+STARTING_ARGUMENTS = ("after", "device")
 STREAM_OVERFLOW = "STREAM_OVERFLOW"
 
 Key: TypeAlias = tuple[str, str | None, bytes, tuple[object, ...]]
@@ -39,6 +39,7 @@ class Cohort:
     def __init__(self, key: Key, executor: Executor, prepared: Prepared, context: Context, events: EventSource) -> None:
         self.key = key
         self.members: dict[Member, None] = {}
+        self.stream: str | None = None
         self.position = 0
         self.ready = asyncio.Event()
         self.ended: list[list[dict[str, Any]] | None] = []
@@ -64,6 +65,7 @@ class Cohort:
 
     async def follow(self, stream: str, *, after: int | None) -> AsyncGenerator[StoredEvent, None]:
         """As EventSource has it, but always from the newest: the members have read what lies before it."""
+        self.stream, self._following = stream, True
         if self.ready.is_set():
             # It was too slow for its history, has told its members of the gap, and goes on behind that.
             assert after is not None
@@ -73,7 +75,6 @@ class Cohort:
             self.ready.set()
         async with aclosing(self._events.follow(stream, after=self.position)) as events:
             async for event in events:
-                self._following = True
                 yield event
                 self.position = event.position
 
@@ -273,12 +274,12 @@ def _cancel(task: asyncio.Task[None]) -> None:
 
 def _key(prepared: Prepared, context: Context) -> Key:
     """Return what two operations have in common where one execution serves both."""
-    cursors = {
+    starts = {
         argument.value.name.value
         for argument in prepared.root.arguments or ()
-        if argument.name.value == CURSOR_ARGUMENT and isinstance(argument.value, VariableNode)
+        if argument.name.value in STARTING_ARGUMENTS and isinstance(argument.value, VariableNode)
     }
-    variables = {name: value for name, value in (prepared.variables or {}).items() if name not in cursors}
+    variables = {name: value for name, value in (prepared.variables or {}).items() if name not in starts}
     viewer = context.viewer
     view = (context.locale, viewer and (viewer.user_id, viewer.client_id, viewer.scopes))
     given = orjson.dumps([variables, prepared.extensions], option=orjson.OPT_SORT_KEYS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -11,13 +10,13 @@ from domain.events.queries import standing_of
 from domain.identity.staff import STAFF_CLIENT_ID, STAFF_SCOPE, Staff
 from domain.identity.viewer import Viewer
 from kernel.clock import utc_now
-from tests.subscriptions.serving import Client, bearer, connecting
+from tests.subscriptions.serving import Client, Served, bearer, connecting
 from tests.subscriptions.support import Running, eventually
 
 
 @dataclass
 class House:
-    address: str
+    address: Served
     system: Running
 
 
@@ -38,15 +37,9 @@ class Listener:
         await self._connection.__aexit__(*reason)
 
 
-async def listening(house: House, stream: str, followers: int = 1) -> None:
-    """Return once so many clients follow the stream."""
-
-    def follows() -> bool:
-        channel = house.system.hub._channels.get(stream)
-        return channel is not None and channel.ready.is_set() and len(channel.followers) >= followers
-
-    await eventually(follows)
-    await asyncio.sleep(0.02)
+async def listening(house: House, stream: str, clients: int = 1) -> None:
+    """Return once so many operations hear of the stream's next event."""
+    await eventually(lambda: house.address.listeners(stream) >= clients)
 
 
 async def cursor_of(stream: str, position: int) -> str:

@@ -277,6 +277,11 @@ class Served(str):
         """How many different subscriptions are under way."""
         return self.graphql._engine.cohorts.size
 
+    def listeners(self, stream: str) -> int:
+        """How many operations have caught up with a stream and hear of its next event."""
+        cohorts = [cohort for cohort, _ in self.graphql._engine.cohorts._cohorts.values()]
+        return sum(member.live for cohort in cohorts if cohort.stream == stream for member in cohort.members)
+
     @property
     def connections(self) -> int:
         return len(self.server.server_state.connections)

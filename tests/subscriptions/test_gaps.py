@@ -200,7 +200,7 @@ class TestDevices:
             await client.subscribe(ARRIVALS, id="after", variables={"device": "watch", "after": cursors[0]})
             assert (await client.data())["arrivals"]["cursor"] == cursors[1]
             await client.subscribe(ARRIVALS, id="new", variables={"device": "new"})
-            await listening(house, stream, followers=3)
+            await listening(house, stream, clients=3)
             order = await create_order(viewer, card)
             await recharge(order)
             newest = {(await client.data())["arrivals"]["cursor"] for _ in range(3)}

@@ -51,7 +51,7 @@ class TestPriceChanges:
             await client.subscribe(PRICES, id="diesel", variables={"product": "DIESEL_0"})
             variables_of_both = {"stations": [global_id("Station", there.id)], "product": "DIESEL_0"}
             await client.subscribe(PRICES, id="both", variables=variables_of_both)
-            await listening(house, "prices", followers=3)
+            await listening(house, "prices", clients=3)
             await change_price(one, Product.GASOLINE_92, 8_460, days_ago=9)
             await change_price(one, Product.DIESEL_0, 7_995, days_ago=9)
             await change_price(other, Product.GASOLINE_92, 8_461, days_ago=9)
@@ -121,7 +121,7 @@ class TestPlaces:
         async with Listener(house) as client:
             await client.subscribe(PRICES, id="near", variables={"near": near, "radius": 1_010})
             await client.subscribe(PRICES, id="wide", variables={"near": near, "radius": 1_500, "product": "DIESEL_0"})
-            await listening(house, "prices", followers=2)
+            await listening(house, "prices", clients=2)
             await change_price(outside, Product.DIESEL_0, 7_995, days_ago=9)
             await change_price(inside, Product.DIESEL_0, 7_996, days_ago=9)
             await change_price(inside, Product.GASOLINE_92, 8_460, days_ago=9)
@@ -199,7 +199,7 @@ class TestCost:
             for number in range(40):
                 variables = {"stations": [global_id("Station", station.id)]}
                 await client.subscribe(query, id=str(number), variables=variables)
-            await listening(house, "prices", followers=40)
+            await listening(house, "prices", clients=40)
             monkeypatch.setattr(StationIndex, "_refresh", counted)
             monkeypatch.setattr(feed, "prices_by_ids", refused)
             for number in range(3):
@@ -237,7 +237,7 @@ async def test_completing_a_subscription_leaves_its_channel(house: House) -> Non
     async with Listener(house) as client:
         for number in range(5):
             await client.subscribe(PRICES, id=str(number))
-        await listening(house, "prices", followers=5)
+        await listening(house, "prices", clients=5)
         assert house.system.channels == {"prices"}
         for number in range(5):
             await client.send({"id": str(number), "type": "complete"})

@@ -37,7 +37,7 @@ class TestArrivals:
         async with Listener(house, viewer) as client, Listener(house, viewer, locale="en") as english:
             for each in (client, english):
                 await each.subscribe(ARRIVALS)
-            await listening(house, arrivals_stream(viewer.user_id), followers=2)
+            await listening(house, arrivals_stream(viewer.user_id), clients=2)
             await arrive(order)
             notice = (await client.data())["arrivals"]["notice"]
             assert (await english.data())["arrivals"]["notice"]["text"] == "¥500.00 has arrived on your fuel card"
