@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from tests.house_process import ROOT
+from tests.services import find_free_port
 from tests.subscriptions.events import reading
 from tests.subscriptions.serving import JOURNAL, Client, Served, connecting, journal_cursor, services_of, serving
 from tests.subscriptions.support import eventually, running, settings_for, write
@@ -182,3 +186,65 @@ class TestOverflow:
 
 async def _numbers(events: Any, count: int) -> list[int]:
     return [(await events.data())["journal"]["number"] for _ in range(count)]
+
+
+DEAF_MANY = 60
+# Each reader may cost one answer and what the server buffers beside it; all the answers would be 2.7 GB.
+GROWTH_MAX_KB = 2 * DEAF_MANY * ANSWER_SIZE_BYTES // 1_000
+
+
+def memory_kb(pid: int, name: str) -> int:
+    """Return VmRSS, what the process has in memory, or VmHWM, the most that it has had."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith(name)).split()[1])
+
+
+def open_files(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+@asynccontextmanager
+async def alone() -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+    """Serve the small schema in a process of its own."""
+    port = find_free_port()
+    arguments = [sys.executable, "-m", "tests.subscriptions.alone", str(port)]
+    process = await asyncio.create_subprocess_exec(*arguments, cwd=ROOT, stderr=asyncio.subprocess.PIPE)
+
+    async def listens() -> bool:
+        try:
+            _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    try:
+        await eventually(listens, timeout_s=30)
+        yield f"127.0.0.1:{port}", process
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read in /proc")
+async def test_deaf_readers_cost_a_bounded_amount_of_memory() -> None:
+    async with alone() as (address, process), AsyncExitStack() as stack, connecting(address) as good:
+        await good.initialise()
+        before_kb, files_before = memory_kb(process.pid, "VmRSS"), open_files(process.pid)
+        all_deaf = [stack.enter_context(Deaf(address, HANDSHAKE)) for _ in range(DEAF_MANY)]
+        for deaf in all_deaf:
+            await deaf.read_until(b"\r\n\r\n")
+            deaf.send({"type": "connection_init"})
+            for number in range(QUESTIONS):
+                payload = {"query": f"{{ echo(times: {ANSWER_SIZE_BYTES // 10}) }}"}
+                deaf.send({"type": "subscribe", "id": str(number), "payload": payload})
+        # Beside them, whoever reads is answered all the time.
+        for number in range(50):
+            await good.subscribe("{ hello }", id=str(number))
+            assert await good.data() == {"hello": "hello world"}
+            assert (await good.receive())["type"] == "complete"
+        await eventually(lambda: open_files(process.pid) == files_before, timeout_s=60)
+        heard = await asyncio.gather(*(deaf.read_to_the_end() for deaf in all_deaf))
+        growth_kb = memory_kb(process.pid, "VmHWM") - before_kb
+    assert max(map(len, heard)) < QUESTIONS * ANSWER_SIZE_BYTES
+    assert growth_kb < GROWTH_MAX_KB
