@@ -40,7 +40,7 @@ async def positions(stream: str) -> list[int]:
 
 
 async def purged(stream: str) -> int:
-    return (await EventStream.get(name=stream)).purged
+    return int((await EventStream.get(name=stream)).purged)
 
 
 async def test_the_old_beginning_of_each_stream_goes(database: str) -> None:

@@ -105,7 +105,7 @@ class Nobody(Context):
     """A context that fails a test where the viewer is looked at."""
 
     @property
-    def viewer(self) -> Any:  # type: ignore[override]
+    def viewer(self) -> Any:
         raise AssertionError("somebody asked who the viewer is")
 
     @viewer.setter

@@ -131,8 +131,10 @@ async def chaos(postgres_url: str, sandbox: Sandbox, tmp_path: Path) -> AsyncIte
             listeners.append(Listener(order, tmp_path / f"client-{number}.txt", arguments))
         started = Chaos(redis, servers, ports, listeners, random.Random(SEED))
         try:
-            for each in (*servers, *listeners):
-                each.start()
+            for server in servers:
+                server.start()
+            for listener in listeners:
+                listener.start()
             await eventually(lambda: all(started.serves(port) for port in ports), timeout_s=40)
             yield started
         finally:

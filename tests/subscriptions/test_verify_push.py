@@ -41,7 +41,7 @@ ORDER = "id state reviewState refundState updatedAt"
 PRICE = "product unitPrice { milliyuan } effectiveFrom source zone { id }"
 ALERT = "... on CaseAlert { case { id } } ... on ReviewAlert { review { id } } ... on WorkAlert { work { id } }"
 
-State = dict[str, Any]
+State = dict[Any, Any]
 
 
 @dataclass
