@@ -179,7 +179,7 @@ async def create_order(client: Client, card_id: str) -> dict[str, Any]:
 async def pay_and_listen(begun: float, client: Client, opened: Socket, order_id: str) -> None:
     """Pay once the order's subscription answers, then print what arrives until the notice of this order does.
 
-    Both subscriptions began without a cursor, so the one event that comes with no notice, a gap, is left out.
+    A gap has no notice; it would come only where events were deleted while this client listened.
     """
     paid = False
     async for name, data in opened.messages():

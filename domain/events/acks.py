@@ -42,7 +42,8 @@ async def ack(
     """Note that the device has what lies up to the cursor, and return the cursor of the farthest it has acknowledged.
 
     Where there is no room for a new device, one that has been silent for `forget_after` makes room. Raises
-    DeviceInvalid, TooManyDevices, and CursorInvalid also for a cursor of another epoch; then nothing has changed.
+    DeviceInvalid, TooManyDevices, and CursorInvalid also for a cursor of another epoch and for who has no account, such
+    as staff; then nothing has changed.
     """
     _check(device)
     standing = await standing_of(arrivals_stream(user_id))
@@ -52,7 +53,8 @@ async def ack(
     mine = NoticeAck.filter(user_id=user_id, device=device)
     if not await mine.update(acked_at=now):
         # One new device of a user at a time, so that two cannot both take the last place.
-        await User.select_for_update().get(id=user_id)
+        if not await User.filter(id=user_id).select_for_update():
+            raise CursorInvalid
         if not await mine.exists():
             await _make_room(user_id, devices_max, now - forget_after)
             await NoticeAck.create(id=new_id(), user_id=user_id, device=device, position=given.position, acked_at=now)

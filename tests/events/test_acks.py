@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -108,6 +108,12 @@ async def test_what_is_not_ones_own_is_refused_and_nothing_changes(database: str
                     user_id=user_id, device=device, cursor=cursor, devices_max=3, forget_after=MONTH, now=NOW
                 )
     assert await kept() == {"watch": 1}
+
+
+async def test_who_has_no_account_has_no_position(database: str) -> None:
+    with pytest.raises(CursorInvalid):
+        await ack(uuid4(), "watch", 0)
+    assert await kept() == {}
 
 
 @pytest.mark.parametrize("device", ["", " ", "a b", "x" * 65, "手表", "a\0", "a\n"])

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from datetime import datetime, timedelta
 
 import pytest
+from tortoise import Tortoise
 
 from domain.events import purging, queries
 from domain.events.operations import append, append_internal, mark_published
@@ -15,7 +16,7 @@ from domain.events.streams import EventType, ledger_stream
 from jobs.recurring import Recurring
 from kernel.clock import utc_now
 from kernel.settings import Settings
-from models.database import connected, transactional
+from models.database import connected, dialect, transactional
 from models.events import EventStream
 from models.jobs import Job
 from tests.subscriptions.support import Reader, running, settings_for, take
@@ -40,7 +41,7 @@ async def positions(stream: str) -> list[int]:
 
 
 async def purged(stream: str) -> int:
-    return (await EventStream.get(name=stream)).purged
+    return int((await EventStream.get(name=stream)).purged)
 
 
 async def test_the_old_beginning_of_each_stream_goes(database: str) -> None:
@@ -176,3 +177,18 @@ async def test_databases_have_epochs_of_their_own(sqlite_url: str, postgres_url:
         async with connected(url):
             names.append((await queries.standing_of("a")).epoch)
     assert len(set(names)) == 2
+
+
+async def test_an_index_finds_what_is_old(database: str) -> None:
+    connection = Tortoise.get_connection("default")
+    await tell("a", OLD)
+    await publish_all()
+    statement = purging.OLDEST.format(before=f"'{CUTOFF.isoformat(sep=' ')}'", limit="10")
+    if dialect() == "postgres":
+        await connection.execute_query("SET enable_seqscan = off")
+        plan = await connection.execute_query_dict(f"EXPLAIN {statement}")
+        await connection.execute_query("RESET enable_seqscan")
+    else:
+        plan = await connection.execute_query_dict(f"EXPLAIN QUERY PLAN {statement}")
+    assert "event_purgeable" in str(plan), plan
+    assert "sort" not in str(plan).lower().replace("order", "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from domain.events import purging
@@ -32,28 +32,29 @@ WAY_TO_SUCCESS = (Trigger.START_PAYMENT, Trigger.CONFIRM_PAYMENT, Trigger.SUBMIT
 
 
 @transactional
-async def arrive(order: RechargeOrder) -> None:
+async def arrive(order: RechargeOrder, now: datetime | None = None) -> None:
     """Append what the end of a recharge appends."""
     await append(
         stream=arrivals_stream(order.user_id),
         type=EventType.RECHARGE_ARRIVED,
         payload={"order_id": str(order.id), "card_id": str(order.card_id), "amount_fen": order.amount_fen},
-        now=utc_now(),
+        now=now or utc_now(),
     )
 
 
 @transactional
-async def step(order_id: UUID, *triggers: Trigger) -> None:
+async def step(order_id: UUID, *triggers: Trigger, now: datetime | None = None) -> None:
     order = await lock(order_id)
     for trigger in triggers:
-        await advance(order, trigger, actor="tests", now=utc_now())
+        await advance(order, trigger, actor="tests", now=now or utc_now())
 
 
 @transactional
 async def recharge(order: RechargeOrder) -> None:
-    """Take the order to its success, in one transaction with the arrival."""
-    await step(order.id, *WAY_TO_SUCCESS)
-    await arrive(order)
+    """Take the order to its success, in one transaction and one moment with the arrival."""
+    now = utc_now()
+    await step(order.id, *WAY_TO_SUCCESS, now=now)
+    await arrive(order, now)
 
 
 async def create_zone(code: str) -> PriceZone:

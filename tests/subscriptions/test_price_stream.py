@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from domain.pricing import queries
 from domain.stations import feed
 from domain.stations.index import StationIndex
 from kernel.states import Product
@@ -217,7 +218,7 @@ class TestCost:
         (event,) = await Event.filter(stream="prices")
         old = {name: value for name, value in event.payload.items() if not name.startswith("source")}
         await Event.filter(id=event.id).update(payload=old)
-        read, reads = feed.prices_by_ids, []
+        read, reads = queries.prices_by_ids, []
 
         async def counted(ids: list[UUID]) -> Any:
             reads.append(ids)

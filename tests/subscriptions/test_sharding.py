@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from jobs.wakes import WAKE_CHANNEL
+from jobs.wakes import WAKE_CHANNEL, RedisPublisher
 from kernel.pubsub import REDIS_MAJOR_MIN, ShardingUnsupported, require_sharding
 from subscriptions.sharding import ShardedBackend
 from tests.house_process import ROOT
@@ -89,6 +89,11 @@ class TestCluster:
             await backend.subscribe("a")
             await backend.publish("a", "first")
             assert (await asyncio.wait_for(backend.next_published(), 5)).message == "first"
+            # A worker that has no hub of its own publishes in the same way.
+            publisher = RedisPublisher(nodes[2].url, sharded=True)
+            await publisher.publish("a", "second")
+            assert (await asyncio.wait_for(backend.next_published(), 5)).message == "second"
+            await publisher.close()
             await backend.unsubscribe("a")
 
 
