@@ -41,7 +41,6 @@ class Webhook(Model):
     secret_sealed = fields.BinaryField()
     previous_secret_sealed = fields.BinaryField(null=True)
     previous_secret_until = UtcDatetimeField(null=True)
-    version = fields.IntField()
     created_at = UtcDatetimeField()
 
     class Meta:
@@ -54,7 +53,7 @@ class WebhookDelivery(Model):
 
     id = fields.UUIDField(primary_key=True)
     webhook_id = fields.UUIDField()
-    message_id = fields.CharField(max_length=64)
+    message_id = fields.CharField(max_length=64, null=True)
     cursor = fields.CharField(max_length=512, null=True)
     attempt = fields.IntField()
     status = fields.IntField(null=True)

@@ -22,7 +22,9 @@ HOST_LENGTH_MAX = 253
 DEFAULT_PORTS = {"https": 443, "http": 80}
 PORT_MAX = 65_535
 # RFC 3986 without what nobody needs in a webhook's address; whatever else there is has to be percent-encoded.
-PLAIN = re.compile(r"https?://[A-Za-z0-9.\-:\[\]]+(/[A-Za-z0-9\-._~%!$&'()*+,;=:@/]*)?(\?[A-Za-z0-9\-._~%!$&'()*+,;=:@/?]*)?")
+PLAIN = re.compile(
+    r"https?://[A-Za-z0-9.\-:\[\]]+(/[A-Za-z0-9\-._~%!$&'()*+,;=:@/]*)?(\?[A-Za-z0-9\-._~%!$&'()*+,;=:@/?]*)?"
+)
 LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 # A last label like these makes a reader take the whole host for an IPv4 address (WHATWG URL, "ends in a number").
 NUMERIC = re.compile(r"[0-9]+|0x[0-9a-f]*")
