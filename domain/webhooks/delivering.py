@@ -1,7 +1,7 @@
 """What whoever delivers does with webhooks: claim them, keep them, and write down what became of each attempt.
 
-Every outcome names the claim that it belongs to. A process that has lost its lease can therefore change nothing; what it
-has sent meanwhile is sent again by the next one, under the same id.
+Every outcome names the claim that it belongs to. A process that has lost its lease can therefore change nothing; what
+it has sent meanwhile is sent again by the next one, under the same id.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ async def delivered(webhook: Webhook, *, message_id: str, cursor: str, outcome: 
     """Move the cursor behind an event that the receiver has taken, and keep the lease. Raises WebhookLeaseLost."""
     held = await _held(webhook)
     await note(webhook, message_id=message_id, cursor=cursor, attempt=held.attempt + 1, outcome=outcome, now=now)
-    await _change(webhook, cursor=cursor, attempt=0, failing_since=None, next_attempt_at=now)
+    await _change(webhook, cursor=cursor, attempt=0, failing_since=None)
 
 
 @transactional
