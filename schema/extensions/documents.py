@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import strawberry
-from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, parse
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, parse, specified_rules
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
@@ -113,8 +113,18 @@ class Schema(strawberry.Schema):
     """A schema with cached documents, whose errors are logged where they are presented and not twice."""
 
     def __init__(self, **parts: Any) -> None:
-        cache = DocumentCache()
+        self._documents = cache = DocumentCache()
         super().__init__(**parts, extensions=[lambda: Documents(cache)])
+
+    @property
+    def core(self) -> GraphQLSchema:
+        """The schema as graphql-core executes it."""
+        return self._schema
+
+    def read(self, text: str) -> tuple[DocumentNode, list[GraphQLError]]:
+        """Return a document, and what is wrong with it by validation. Raises graphql.GraphQLSyntaxError."""
+        document = self._documents.parse(text)
+        return document.node, self._documents.validate(self._schema, document, tuple(specified_rules))
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Say nothing: a refusal is not worth a line, and an unexpected error gets one with the id the client sees."""

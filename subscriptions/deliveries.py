@@ -1,0 +1,49 @@
+"""What a subscription hands to a transport, and what a transport has to offer for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+
+class Policy(StrEnum):
+    """What happens to deliveries that a client is too slow for."""
+
+    LOSSLESS = "LOSSLESS"  # none is left out; where too many wait, the operation ends with a cursor to resume from
+    LATEST = "LATEST"  # a newer one replaces what waits under the same key
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One encoded execution result. It is shared by everybody who gets it, so nobody may change it.
+
+    `payload` is UTF-8 JSON: an object with `data`, and `errors` where there are any. `cursor` is the place to resume
+    from; None for what has no place in a stream. `position` is that place as a number, by which doubles are known.
+    """
+
+    payload: bytes
+    cursor: str | None = None
+    position: int = 0
+    key: str | None = None
+
+
+class Outlet(Protocol):
+    """One operation of a client, as its subscription sees it."""
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Take one delivery, at once and without waiting."""
+
+    async def room(self) -> None:
+        """Return once nothing waits here any more, or nobody is there to take it."""
+
+    def end(self, errors: list[dict[str, Any]] | None) -> None:
+        """Nothing more will come: the stream is complete, or these errors have ended it."""
+
+
+class OperationRefused(Exception):
+    """Nothing was executed; the errors are as the client may see them."""
+
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
+        super().__init__([error["message"] for error in errors])
+        self.errors = errors
