@@ -18,6 +18,8 @@ from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
 from domain.pricing.queries import HistoryPage, ZonePrice
 from domain.stations.index import StationIndex
+from domain.webhooks.policy import Policy as WebhookPolicy
+from domain.webhooks.ports import Admission, WebhookSender
 from kernel.clock import utc_now
 from kernel.errors import DEFAULT_LOCALE, Locale, YoukaError
 from kernel.money import Money
@@ -29,6 +31,7 @@ from models.orders import OrderTransition, RechargeOrder
 from models.payments import WalletTopUp
 from models.pricing import PriceZone
 from models.stations import Station
+from models.webhooks import WebhookDelivery
 from schema.types.enums import OrderState
 from schema.types.relay import Page
 
@@ -36,6 +39,16 @@ from schema.types.relay import Page
 class NotSignedIn(YoukaError):
     code = "UNAUTHENTICATED"
     messages = {"zh-CN": "请先登录", "en": "Sign in first"}
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """What registering webhooks takes beside the database; `poke` tells whoever delivers them to look."""
+
+    admission: Admission
+    sender: WebhookSender
+    policy: WebhookPolicy
+    poke: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,7 @@ class Services:
     tokens: TokenAuthority
     events: EventSource
     stations: StationIndex
+    webhooks: Webhooks | None = None
 
 
 @dataclass(slots=True)
@@ -68,6 +82,7 @@ class Loaders:
     prices: DataLoader[UUID, ZonePrice | None]
     current_prices: DataLoader[UUID, list[ZonePrice]]
     price_history: DataLoader[HistoryPage, list[ZonePrice]]
+    webhook_deliveries: DataLoader[tuple[Viewer, UUID, Page], list[WebhookDelivery]]
 
 
 @dataclass(slots=True)
@@ -92,6 +107,11 @@ class Context:
         if self.viewer is None:
             raise NotSignedIn
         return self.viewer
+
+    @property
+    def webhooks(self) -> Webhooks:
+        assert self.services.webhooks is not None, "this process was opened without webhooks"
+        return self.services.webhooks
 
 
 Info: TypeAlias = StrawberryInfo[Context, None]
