@@ -16,8 +16,10 @@ from starlette.types import Receive, Scope, Send
 from domain.identity.tokens import authority
 from domain.orders.policy import Policy
 from domain.stations.index import StationIndex
+from domain.webhooks.policy import Policy as WebhookPolicy
 from endpoints import callbacks, graphiql, health, oauth
 from gateways.assembly import ThirdPartySettingsWrong, third_parties
+from gateways.webhooks import sending
 from jobs.assembly import relaying, working
 from jobs.wakes import forwarding_wakes
 from kernel import keys
@@ -26,11 +28,13 @@ from kernel.settings import Settings, get_settings
 from models.database import connected
 from resolvers import loaders
 from schema import root
-from schema.types.context import Services
+from schema.types.context import Services, Webhooks
 from subscriptions.broadcasting import create_broadcast
 from subscriptions.frames import WebSocketConnection
 from subscriptions.hub import Hub
 from subscriptions.server import GraphQLApp
+from subscriptions.webhook_admission import SchemaAdmission
+from subscriptions.webhooks import delivering_webhooks
 
 log = get_logger(__name__)
 
@@ -77,7 +81,9 @@ class House:
                 await stack.enter_async_context(working(settings, parties, sealer))
             stations = StationIndex()
             await stations.current()
-            self._services = Services(
+            sender = await stack.enter_async_context(sending(settings))
+            poked = asyncio.Event()
+            self._services = services = Services(
                 settings=settings,
                 third_parties=parties,
                 policy=Policy.of(settings),
@@ -85,10 +91,19 @@ class House:
                 tokens=authority(settings),
                 events=hub,
                 stations=stations,
+                webhooks=Webhooks(
+                    admission=SchemaAdmission(self._schema, loaders=loaders.build, services=lambda: self.services),
+                    sender=sender,
+                    policy=WebhookPolicy.of(settings),
+                    poke=poked.set,
+                ),
+            )
+            await stack.enter_async_context(
+                delivering_webhooks(self._schema, services=services, loaders=loaders.build, sender=sender, poked=poked)
             )
             self._graphql = GraphQLApp(
                 self._schema,
-                self._services,
+                services,
                 loaders=loaders.build,
                 graphiql_page=graphiql.page if settings.development else None,
             )

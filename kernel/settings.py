@@ -121,6 +121,7 @@ class Settings(BaseSettings):
     webhook_log_days: Annotated[int, Field(ge=1)] = 30
     webhook_lease_s: Annotated[float, Field(gt=0)] = 3.0
     webhook_poll_interval_ms: Annotated[int, Field(ge=1)] = 1_000
+    webhook_turn_s: Annotated[float, Field(gt=0)] = 5.0
     webhooks_held_max: Annotated[int, Field(ge=1)] = 500
     webhooks_concurrent_max: Annotated[int, Field(ge=1)] = 32
     webhook_stop_patience_s: Annotated[float, Field(ge=0)] = 2.0

@@ -47,7 +47,8 @@ class Start:
     async def follow(self, stream: str, *, after: int | None) -> AsyncGenerator[StoredEvent, None]:
         if self.cursor is None and after is not None:
             self.cursor = cursor_of(stream, after)
-        for event in ():
+        nothing: tuple[StoredEvent, ...] = ()
+        for event in nothing:
             yield event
 
 

@@ -21,7 +21,7 @@ def body_of(
 ) -> bytes:
     """Return the body of one event: `type`, `timestamp`, `cursor`, and the GraphQL `data` (and `errors`).
 
-    A payload that is too large could never be delivered and would keep all others waiting, so an error stands in for it.
+    A payload that is too large could never be delivered and would keep the others waiting: an error stands in for it.
     """
     head = orjson.dumps({"type": event_type, "timestamp": serialize_datetime(occurred_at), "cursor": cursor})
     body = _joined(head, payload)

@@ -34,7 +34,7 @@ from models.webhooks import Webhook
 from schema.types.context import Context, Loaders, Services
 from subscriptions.deliveries import Delivery, OperationRefused
 from subscriptions.errors import is_internal
-from subscriptions.execution import Executor
+from subscriptions.execution import ExecutableSchema, Executor
 from subscriptions.webhook_admission import request_of
 from subscriptions.webhook_bodies import body_of
 
@@ -47,6 +47,7 @@ MARGIN_SHARE = 1 / 6
 CLAIMED_AT_ONCE_MAX = 16
 CLAIM_RETRY_MAX_S = 5.0
 RELEASE_PATIENCE_S = 1.0
+ENDED_PAUSE = timedelta(seconds=5)
 OWNER_LENGTH_MAX = 48
 NOT_EXECUTED = Outcome(status=None, latency_ms=0, error=DeliveryError.EXECUTION)
 
@@ -70,7 +71,7 @@ class Noting:
 
 
 class Held:
-    """One webhook whose lease this process has, on the monotonic clock, which counts on while the process is stopped."""
+    """One webhook whose lease this process has, on the monotonic clock: it counts on while the process is stopped."""
 
     def __init__(self, webhook: Webhook, *, began_s: float, lease_s: float) -> None:
         self.webhook = webhook
@@ -101,6 +102,7 @@ class Deliverer:
         services: Services,
         loaders: Callable[[], Loaders],
         sender: WebhookSender,
+        poked: asyncio.Event | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._executor, self._services, self._loaders = executor, services, loaders
@@ -111,33 +113,33 @@ class Deliverer:
         self._owner = f"{socket.gethostname()}:{os.getpid()}"[:OWNER_LENGTH_MAX]
         self._sending = asyncio.Semaphore(services.settings.webhooks_concurrent_max)
         self._held: dict[asyncio.Task[None], Held] = {}
-        self._loops: list[asyncio.Task[None]] = []
+        self._claiming: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
         self._stopping = False
-        self._poked = asyncio.Event()
+        # Set by whoever knows that there may be something to claim.
+        self._poked = poked or asyncio.Event()
 
     @property
     def holding(self) -> int:
         """How many webhooks this process has leased."""
         return len(self._held)
 
-    def poke(self) -> None:
-        """Say that there may be something to claim."""
-        self._poked.set()
-
     def start(self) -> None:
-        self._loops = [spawn(self._run(), name="webhooks"), spawn(self._renew(), name="webhooks:renew")]
+        self._claiming = spawn(self._run(), name="webhooks")
+        self._renewing = spawn(self._renew(), name="webhooks:renew")
 
     async def stop(self) -> None:
         """Let what is being sent come to its end, for a while, and give everything back."""
         self._stopping = True
-        claiming, *renewing = self._loops or [None]
-        if claiming:
-            await cancel_and_wait(claiming)
+        if self._claiming is not None:
+            await cancel_and_wait(self._claiming)
         idle = [task for task, held in self._held.items() if held.idle_since_s is not None]
         await cancel_and_wait(*idle)
         if self._held:
             await asyncio.wait(set(self._held), timeout=self._settings.webhook_stop_patience_s)
-        await cancel_and_wait(*self._held, *[task for task in renewing if task])
+        await cancel_and_wait(*self._held)
+        if self._renewing is not None:
+            await cancel_and_wait(self._renewing)
 
     async def _run(self) -> None:
         poll_s = self._settings.webhook_poll_interval_ms / 1_000
@@ -177,9 +179,11 @@ class Deliverer:
 
     def _make_room(self, wanted: int) -> None:
         """Let go of those that have had nothing to do for the longest; their turn comes again."""
+        before_s = time.monotonic() - self._settings.webhook_turn_s
         idle = [(held.idle_since_s, task) for task, held in self._held.items() if held.idle_since_s is not None]
-        for _since_s, task in sorted(idle, key=lambda each: each[0])[:wanted]:
-            task.cancel()
+        for since_s, task in sorted(idle, key=lambda each: each[0])[:wanted]:
+            if since_s < before_s:
+                task.cancel()
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._held.pop(task, None)
@@ -216,7 +220,8 @@ class Deliverer:
         structlog.contextvars.bind_contextvars(request_id=f"webhook:{held.webhook.id}")
         try:
             await self._deliver_all(held)
-            await self._give_back(held)
+            # A subscription that is complete begins again in a while, since what it follows may go on.
+            await self._give_back(held, after=timedelta() if self._stopping else ENDED_PAUSE)
         except asyncio.CancelledError:
             await self._give_back(held)
             raise
@@ -224,7 +229,7 @@ class Deliverer:
             log.info("webhook.lease_lost")
         except Exception as error:
             # The outcome could not be written down: the lease runs out, and the event is sent again under its id.
-            log.warning("webhook.outcome_lost", error=type(error).__name__)
+            log.warning("webhook.outcome_lost", exc_info=error)
 
     async def _deliver_all(self, held: Held) -> None:
         """Deliver event by event until one fails, or the source ends."""
@@ -246,7 +251,7 @@ class Deliverer:
             async with aclosing(stream):
                 while (delivery := await _next(stream)) is not None:
                     held.idle_since_s = None
-                    if not await self._deliver(held, delivery, source.occurred_at):
+                    if not await self._deliver(held, delivery, source.occurred_at) or self._stopping:
                         return
                     held.idle_since_s = time.monotonic()
         except OperationRefused as refusal:
@@ -314,11 +319,11 @@ class Deliverer:
         await delivering.suspend(webhook, reason=SuspensionReason.OWNER_GONE)
         return False
 
-    async def _give_back(self, held: Held) -> None:
+    async def _give_back(self, held: Held, *, after: timedelta = timedelta()) -> None:
         """Give back what nobody else has by now."""
         try:
             async with asyncio.timeout(RELEASE_PATIENCE_S):
-                await delivering.release(held.webhook, now=self._clock())
+                await delivering.release(held.webhook, due_at=self._clock() + after)
         except WebhookLeaseLost:
             pass
         except Exception as error:
@@ -339,10 +344,16 @@ def _locale(webhook: Webhook) -> Locale:
 
 @asynccontextmanager
 async def delivering_webhooks(
-    executor: Executor, *, services: Services, loaders: Callable[[], Loaders], sender: WebhookSender
+    schema: ExecutableSchema,
+    *,
+    services: Services,
+    loaders: Callable[[], Loaders],
+    sender: WebhookSender,
+    poked: asyncio.Event,
 ) -> AsyncIterator[Deliverer]:
     """Deliver webhooks for as long as the context lasts."""
-    deliverer = Deliverer(executor, services=services, loaders=loaders, sender=sender)
+    executor = Executor(schema, loaders=loaders)
+    deliverer = Deliverer(executor, services=services, loaders=loaders, sender=sender, poked=poked)
     deliverer.start()
     try:
         yield deliverer

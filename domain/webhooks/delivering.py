@@ -68,9 +68,9 @@ async def renew(*, webhooks: Sequence[Webhook], lease: timedelta, now: datetime)
 
 
 @transactional
-async def release(webhook: Webhook, *, now: datetime) -> None:
-    """Give the webhook back, behind all that wait by now. Raises WebhookLeaseLost."""
-    await _settle(webhook, next_attempt_at=now)
+async def release(webhook: Webhook, *, due_at: datetime) -> None:
+    """Give the webhook back; due now, it comes behind all that wait by now. Raises WebhookLeaseLost."""
+    await _settle(webhook, next_attempt_at=due_at)
 
 
 @transactional

@@ -38,6 +38,7 @@ class Kind(StrEnum):
     ANNOUNCE_PRICES = "announce_prices"
     PURGE_DONE_JOBS = "purge_done_jobs"
     PREPARE_PARTITIONS = "prepare_partitions"
+    PURGE_WEBHOOK_LOG = "purge_webhook_log"
 
 
 # What the payload of each kind holds, at least. Work that lacks it cannot be done, now or ever.
@@ -54,6 +55,7 @@ PAYLOADS: Mapping[str, Mapping[str, Reader]] = {
     Kind.ANNOUNCE_PRICES: {"effective_from": datetime.fromisoformat},
     Kind.PURGE_DONE_JOBS: {},
     Kind.PREPARE_PARTITIONS: {},
+    Kind.PURGE_WEBHOOK_LOG: {},
 }
 
 

@@ -17,6 +17,9 @@ from schema.types.errors import (
     InsufficientBalance,
     InvalidAmount,
     InvalidCardNumber,
+    InvalidCursor,
+    InvalidWebhookDocument,
+    InvalidWebhookUrl,
     LimitReached,
     NotFound,
     OfferError,
@@ -30,6 +33,7 @@ from schema.types.orders import (
     SyncDraftOrdersSuccess,
 )
 from schema.types.wallet import TopUpWalletSuccess
+from schema.types.webhooks import DeleteWebhookSuccess, SendTestWebhookSuccess, WebhookSecretSuccess, WebhookSuccess
 
 
 @strawberry.type(description="The card is bound, or was bound before.")
@@ -82,4 +86,32 @@ ProposeReversalPayload = Annotated[
 CasePayload = Annotated[
     CaseSuccess | NotFound | Forbidden | DecisionError | InsufficientBalance,
     strawberry.union("CasePayload", description="What `proposeOutcome` and `approveCase` answer."),
+]
+RegisterWebhookPayload = Annotated[
+    WebhookSecretSuccess | Forbidden | InvalidWebhookUrl | InvalidWebhookDocument | InvalidCursor | LimitReached,
+    strawberry.union("RegisterWebhookPayload", description="What `registerWebhook` answers."),
+]
+UpdateWebhookPayload = Annotated[
+    WebhookSuccess | Forbidden | NotFound | InvalidWebhookUrl,
+    strawberry.union("UpdateWebhookPayload", description="What `updateWebhook` answers."),
+]
+PauseWebhookPayload = Annotated[
+    WebhookSuccess | Forbidden | NotFound,
+    strawberry.union("PauseWebhookPayload", description="What `pauseWebhook` answers."),
+]
+ResumeWebhookPayload = Annotated[
+    WebhookSuccess | Forbidden | NotFound | InvalidCursor | InvalidWebhookDocument,
+    strawberry.union("ResumeWebhookPayload", description="What `resumeWebhook` answers."),
+]
+RotateWebhookSecretPayload = Annotated[
+    WebhookSecretSuccess | Forbidden | NotFound,
+    strawberry.union("RotateWebhookSecretPayload", description="What `rotateWebhookSecret` answers."),
+]
+DeleteWebhookPayload = Annotated[
+    DeleteWebhookSuccess | Forbidden | NotFound,
+    strawberry.union("DeleteWebhookPayload", description="What `deleteWebhook` answers."),
+]
+SendTestWebhookPayload = Annotated[
+    SendTestWebhookSuccess | Forbidden | NotFound,
+    strawberry.union("SendTestWebhookPayload", description="What `sendTestWebhook` answers."),
 ]
