@@ -12,7 +12,6 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
-from urllib.parse import urlsplit
 
 from kernel.errors import YoukaError
 from kernel.settings import Settings
@@ -22,8 +21,10 @@ HOST_LENGTH_MAX = 253
 DEFAULT_PORTS = {"https": 443, "http": 80}
 PORT_MAX = 65_535
 # RFC 3986 without what nobody needs in a webhook's address; whatever else there is has to be percent-encoded.
-PLAIN = re.compile(
-    r"https?://[A-Za-z0-9.\-:\[\]]+(/[A-Za-z0-9\-._~%!$&'()*+,;=:@/]*)?(\?[A-Za-z0-9\-._~%!$&'()*+,;=:@/?]*)?"
+SHAPE = re.compile(
+    r"(?P<scheme>https?)://"
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<path>/[A-Za-z0-9\-._~%!$&'()*+,;=:@/]*)?(?P<query>\?[A-Za-z0-9\-._~%!$&'()*+,;=:@/?]*)?"
 )
 LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 # A last label like these makes a reader take the whole host for an IPv4 address (WHATWG URL, "ends in a number").
@@ -177,29 +178,27 @@ def _parts(url: str) -> Target:
         raise WebhookUrlInvalid(UrlReason.FRAGMENT)
     if "@" in re.split(r"[/?]", rest, maxsplit=1)[0]:
         raise WebhookUrlInvalid(UrlReason.CREDENTIALS)
-    if not PLAIN.fullmatch(url):
+    found = SHAPE.fullmatch(url)
+    if found is None:
         raise WebhookUrlInvalid(UrlReason.MALFORMED)
-    try:
-        split = urlsplit(url)
-        host, port = split.hostname or "", split.port
-    except ValueError:
-        raise WebhookUrlInvalid(UrlReason.MALFORMED) from None
-    if port is not None and not 0 < port <= PORT_MAX:
+    scheme = found["scheme"]
+    port = int(found["port"]) if found["port"] else DEFAULT_PORTS[scheme]
+    if not 0 < port <= PORT_MAX:
         raise WebhookUrlInvalid(UrlReason.PORT)
-    path = (split.path or "/") + (f"?{split.query}" if split.query else "")
-    target = Target(split.scheme, host, port or DEFAULT_PORTS[split.scheme], path)
-    _check_host(target, bracketed="[" in split.netloc)
+    target = Target(
+        scheme, (found["v6"] or found["name"]).lower(), port, (found["path"] or "/") + (found["query"] or "")
+    )
+    _check_host(target, bracketed=found["v6"] is not None)
     return target
 
 
 def _check_host(target: Target, *, bracketed: bool) -> None:
-    host = target.host
     if bracketed != isinstance(target.address, ipaddress.IPv6Address):
         raise WebhookUrlInvalid(UrlReason.HOST)
     if target.address is not None:
         return
-    labels = host.split(".")
-    if len(host) > HOST_LENGTH_MAX or not all(LABEL.fullmatch(label) for label in labels):
+    labels = target.host.split(".")
+    if len(target.host) > HOST_LENGTH_MAX or not all(LABEL.fullmatch(label) for label in labels):
         raise WebhookUrlInvalid(UrlReason.HOST)
     if NUMERIC.fullmatch(labels[-1]):
         raise WebhookUrlInvalid(UrlReason.HOST)

@@ -120,10 +120,21 @@ class Receiver:
             request = await _read(reader)
             self.requests.append(request)
             behave = self.script.popleft() if self.script else self.otherwise
-            await behave(request, writer)
+            await _until_hung_up(reader, behave(request, writer))
         with suppress(ConnectionError):
             writer.close()
             await writer.wait_closed()
+
+
+async def _until_hung_up(reader: asyncio.StreamReader, behaviour: Awaitable[None]) -> None:
+    """Behave until that is done, or nobody listens any more."""
+    behaving, hung_up = asyncio.ensure_future(behaviour), asyncio.ensure_future(reader.read())
+    try:
+        await asyncio.wait((behaving, hung_up), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (behaving, hung_up):
+            task.cancel()
+        await asyncio.gather(behaving, hung_up, return_exceptions=True)
 
 
 async def _read(reader: asyncio.StreamReader) -> Request:
@@ -146,8 +157,10 @@ async def receiving(*, port: int = 0, tls: ssl.SSLContext | None = None) -> Asyn
         assert task is not None
         connections.add(task)
         try:
-            await receiver.serve(reader, writer)
+            with suppress(asyncio.CancelledError):
+                await receiver.serve(reader, writer)
         finally:
+            writer.transport.abort()
             connections.discard(task)
 
     server = await asyncio.start_server(serve, "127.0.0.1", port, ssl=tls)

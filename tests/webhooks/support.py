@@ -18,6 +18,7 @@ from domain.webhooks import operations, queries
 from domain.webhooks.policy import Policy
 from domain.webhooks.ports import Asked
 from gateways.webhooks import sending
+from jobs.assembly import relaying
 from kernel.clock import utc_now
 from kernel.errors import Locale
 from kernel.settings import Settings
@@ -28,18 +29,22 @@ from models.webhooks import Webhook, WebhookDelivery
 from resolvers import loaders
 from schema import root
 from schema.types.context import Services, Webhooks
+from subscriptions.broadcasting import create_broadcast
 from subscriptions.execution import Executor
+from subscriptions.hub import Hub
 from subscriptions.webhook_admission import SchemaAdmission
 from subscriptions.webhooks import Deliverer
 from tests.factories import SEALER, create_card, create_order, create_viewer
 from tests.subscriptions.serving import TOKENS
-from tests.subscriptions.support import eventually, running, settings_for
+from tests.subscriptions.support import eventually, settings_for
 
 ARRIVALS = """
 subscription Arrived($after: String) {
   arrivals(after: $after) { cursor notice { text amount { fen } order { id state } } }
 }"""
 SCHEMA = root.build()
+# How the tasks are called of what a house runs.
+OURS = ("webhook", "channel", "relay", "transaction")
 
 
 @dataclass
@@ -62,7 +67,9 @@ class House:
     deliverer: Deliverer
     poked: asyncio.Event
 
-    async def register(self, viewer: Viewer, url: str, *, after: str | None = None, **asked: Any) -> operations.WithSecret:
+    async def register(
+        self, viewer: Viewer, url: str, *, after: str | None = None, **asked: Any
+    ) -> operations.WithSecret:
         assert self.services.webhooks is not None
         given = {"document": ARRIVALS, "variables": {}, "operation_name": None, **asked}
         locale: Locale = given.pop("locale", "en")
@@ -161,7 +168,10 @@ def webhook_settings(**values: Any) -> Settings:
 async def house(**values: Any) -> AsyncIterator[House]:
     settings = webhook_settings(**values)
     async with AsyncExitStack() as stack:
-        system = await stack.enter_async_context(running(settings))
+        broadcast = await stack.enter_async_context(create_broadcast(settings))
+        hub = Hub(broadcast, settings)
+        stack.push_async_callback(hub.close)
+        await stack.enter_async_context(relaying(broadcast, settings))
         sender = await stack.enter_async_context(sending(settings))
         poked, clock = asyncio.Event(), Clock()
         services = Services(
@@ -170,7 +180,7 @@ async def house(**values: Any) -> AsyncIterator[House]:
             policy=OrderPolicy.of(settings),
             sealer=SEALER,
             tokens=TOKENS,
-            events=system.hub,
+            events=hub,
             stations=cast(Any, None),
             webhooks=Webhooks(
                 admission=SchemaAdmission(SCHEMA, loaders=loaders.build, services=lambda: services),
@@ -190,3 +200,4 @@ async def house(**values: Any) -> AsyncIterator[House]:
         deliverer.start()
         stack.push_async_callback(deliverer.stop)
         yield House(services, clock, deliverer, poked)
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith(OURS)]

@@ -150,7 +150,7 @@ async def test_after_a_day_of_failures_it_is_suspended_with_its_cursor(receiver:
         webhook = await suspended(made.webhook.id)
         assert webhook.suspension_reason is SuspensionReason.FAILING
         assert timedelta(hours=24) <= here.clock() - began < timedelta(hours=24, minutes=1)
-        # 5 s, 30 s, 2 min, 10 min, 30 min, then hours that are drawn up to a fifth longer, and the last at the day's end.
+        # 5 s, 30 s, 2 min, 10 min, 30 min, then hours drawn up to a fifth longer, and the last at the day's end.
         assert 25 <= len(receiver.requests) <= 30
         assert len(set(receiver.ids)) == 1
         receiver.otherwise = answering(200)
