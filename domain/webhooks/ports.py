@@ -79,10 +79,12 @@ class DocumentReason(StrEnum):
 
 
 class WebhookDocumentInvalid(YoukaError):
+    """`detail` is for whoever wrote the document, in English, as GraphQL's own errors are."""
+
     code = "WEBHOOK_DOCUMENT_INVALID"
     messages = {
-        "zh-CN": "该订阅不能用于webhook ({reason}): {detail}",
-        "en": "This subscription cannot feed a webhook ({reason}): {detail}",
+        "zh-CN": "该订阅不能用于webhook: {reason}",
+        "en": "This subscription cannot feed a webhook: {reason}",
     }
 
     def __init__(self, reason: DocumentReason, detail: str) -> None:
