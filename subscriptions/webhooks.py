@@ -28,6 +28,7 @@ from kernel.backoff import Backoff
 from kernel.clock import utc_now
 from kernel.errors import Locale
 from kernel.logs import get_logger
+from kernel.sealing import SealBroken
 from kernel.states import SuspensionReason
 from kernel.tasks import cancel_and_wait, spawn
 from models.webhooks import Webhook
@@ -159,8 +160,8 @@ class Deliverer:
     async def _claim(self) -> bool:
         """Start what is due, as far as there is room; return whether there may be more."""
         now = self._clock()
-        # Looking takes no lock, and mostly there is nothing.
-        waiting = await queries.due(now=now, limit=CLAIMED_AT_ONCE_MAX)
+        # Mostly there is nothing, and claiming would lock to find that out.
+        waiting = await delivering.due(now=now, limit=CLAIMED_AT_ONCE_MAX)
         if not waiting:
             return False
         room = self._settings.webhooks_held_max - len(self._held)
@@ -280,14 +281,20 @@ class Deliverer:
             if not held.holds:
                 raise WebhookLeaseLost
             now = self._clock()
-            secrets = operations.secrets_of(webhook, sealer=self._services.sealer, now=now)
-            headers = rules.signed_headers(secrets, message_id=message_id, body=body, now=now)
+            headers = rules.signed_headers(self._secrets_of(webhook, now), message_id=message_id, body=body, now=now)
             outcome = await self._sender.send(webhook.url, headers=headers, body=body)
         if not outcome.succeeded:
             await self._failed(held, message_id, cursor, outcome)
             return False
         await delivering.delivered(webhook, message_id=message_id, cursor=cursor, outcome=outcome, now=self._clock())
         return True
+
+    def _secrets_of(self, webhook: Webhook, now: datetime) -> list[str]:
+        """Raises ExecutionFailed where the data key is another one than they were sealed with."""
+        try:
+            return operations.secrets_of(webhook, sealer=self._services.sealer, now=now)
+        except SealBroken as error:
+            raise ExecutionFailed from error
 
     async def _failed(self, held: Held, message_id: str | None, cursor: str | None, outcome: Outcome) -> None:
         reason = await delivering.failed(

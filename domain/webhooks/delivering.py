@@ -32,6 +32,7 @@ CLAIM_SQLITE = f"""
 UPDATE webhook SET lease_owner = $1, lease_until = $2
 WHERE id IN (SELECT id FROM webhook WHERE {FREE} ORDER BY next_attempt_at LIMIT $4) RETURNING id
 """  # noqa: S608 -- the same.
+DUE = f"SELECT id FROM webhook WHERE {FREE.replace('$3', '$1')} LIMIT $2"  # noqa: S608 -- the same.
 # A lease only grows: a renewal that was stuck on its way must not shorten what a later one has given.
 RENEW_POSTGRES = """
 UPDATE webhook SET lease_until = GREATEST(lease_until, $1)
@@ -47,6 +48,11 @@ PURGE = f"DELETE FROM webhook_delivery WHERE id IN ({PURGEABLE}) RETURNING id"  
 
 class WebhookLeaseLost(Exception):
     """Somebody else delivers this webhook by now, or its owner has changed it."""
+
+
+async def due(*, now: datetime, limit: int) -> int:
+    """Return how many webhooks, counted up to the limit, could be claimed now. Looking takes no lock."""
+    return len(await statements.rows(DUE, DUE, now, limit))
 
 
 @transactional

@@ -8,7 +8,6 @@ from uuid import UUID
 from domain.identity.staff import is_staff
 from domain.identity.viewer import Viewer
 from kernel.errors import YoukaError
-from kernel.states import WebhookState
 from models.identity import StaffMember, User
 from models.webhooks import Webhook, WebhookDelivery
 
@@ -81,10 +80,3 @@ async def owner_is_there(webhook: Webhook, *, now: datetime) -> bool:
     if is_staff(owner_of(webhook, now=now)):
         return await StaffMember.exists(id=webhook.user_id, left_at__isnull=True)
     return await User.exists(id=webhook.user_id)
-
-
-async def due(*, now: datetime, limit: int) -> int:
-    """Return how many webhooks, counted up to the limit, could be claimed now."""
-    waiting = Webhook.filter(state=WebhookState.ACTIVE, next_attempt_at__lte=now)
-    free = await waiting.filter(lease_until__isnull=True).limit(limit).count()
-    return min(limit, free + await waiting.filter(lease_until__lt=now).limit(limit).count())

@@ -9,6 +9,8 @@ import pytest
 
 from domain.events.ports import StoredEvent
 from domain.events.streams import arrivals_stream
+from kernel.clock import utc_now
+from kernel.sealing import Sealer
 from kernel.states import SuspensionReason, WebhookState
 from models.webhooks import Webhook
 from resolvers import loaders
@@ -126,11 +128,15 @@ async def test_a_subscription_that_is_refused_by_now_suspends(receiver: Receiver
 
 
 class Broken:
-    """An event source that fails at once."""
+    """An event source that fails where something is read from it."""
+
+    def __init__(self) -> None:
+        self.works = False
 
     async def follow(self, stream: str, *, after: int | None) -> AsyncGenerator[StoredEvent, None]:
-        raise RuntimeError("the password is hunter2")
-        yield
+        while not self.works:
+            raise RuntimeError("the password is hunter2")
+        yield StoredEvent(stream, 0, "", {}, utc_now())
 
 
 @any_engine
@@ -162,3 +168,18 @@ async def test_what_fails_on_our_side_is_tried_again_and_sends_nothing(
         here.clock.ahead = ahead
         await receiver.until(1)
     assert made.secret not in capfd.readouterr().out
+
+
+@any_engine
+async def test_a_secret_that_does_not_open_is_a_failure_and_nothing_is_sent(receiver: Receiver) -> None:
+    partner = await create_partner()
+    arrivals = await Arrivals.of(partner)
+    async with house() as here:
+        await here.deliverer.stop()
+        made = await here.register(partner, receiver.url)
+        await Webhook.filter(id=made.webhook.id).update(secret_sealed=Sealer(b"x" * 32).seal("whsec_x", owner="other"))
+        await arrivals.happen(1)
+    async with house() as here:
+        await here.retried(made.webhook.id, attempt=1)
+    assert next(attempt.error for attempt in await log_of(made.webhook.id)) == "EXECUTION"
+    assert receiver.requests == []

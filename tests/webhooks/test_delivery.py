@@ -46,7 +46,7 @@ async def test_events_are_delivered_in_order_and_signed(receiver: Receiver) -> N
         last = messages[-1]["cursor"]
 
         async def taken() -> bool:
-            return (await Webhook.get(id=made.webhook.id)).cursor == last
+            return bool((await Webhook.get(id=made.webhook.id)).cursor == last)
 
         await eventually(taken)
         log = await log_of(made.webhook.id)

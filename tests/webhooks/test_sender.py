@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -38,12 +39,12 @@ class Names:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
-def settings_of(environment: Environment = Environment.DEVELOPMENT, **values: object) -> Settings:
-    return Settings(environment=environment, **values)  # type: ignore[arg-type]
+def settings_of(environment: Environment = Environment.DEVELOPMENT, **values: Any) -> Settings:
+    return Settings(environment=environment, **values)
 
 
-async def post(url: str, *, names: Names | None = None, body: bytes = b"{}", **values: object) -> Outcome:
-    async with sending(settings_of(**values), resolve=names) as sender:  # type: ignore[arg-type]
+async def post(url: str, *, names: Names | None = None, body: bytes = b"{}", **values: Any) -> Outcome:
+    async with sending(settings_of(**values), resolve=names) as sender:
         return await sender.send(url, headers=HEADERS, body=body)
 
 
@@ -82,11 +83,11 @@ async def test_a_name_that_moves_after_the_check_is_followed_nowhere(receiver: R
     ],
 )
 async def test_production_calls_nobody_inside(receiver: Receiver, addresses: list[str]) -> None:
-    production = {"environment": Environment.PRODUCTION, "webhook_ports": (443, receiver.port)}
+    production: dict[str, Any] = {"environment": Environment.PRODUCTION, "webhook_ports": (443, receiver.port)}
     url = f"https://{NAME}:{receiver.port}/hooks"
     outcome = await post(url, names=Names(addresses), **production)
     assert (outcome.status, outcome.error) == (None, DeliveryError.ADDRESS_REFUSED)
-    async with sending(settings_of(**production), resolve=Names(addresses)) as sender:  # type: ignore[arg-type]
+    async with sending(settings_of(**production), resolve=Names(addresses)) as sender:
         with pytest.raises(WebhookUrlInvalid) as refused:
             await sender.check(url)
     assert refused.value.reason is UrlReason.ADDRESS
@@ -95,7 +96,7 @@ async def test_production_calls_nobody_inside(receiver: Receiver, addresses: lis
 
 
 async def test_the_systems_own_names_of_loopback_are_refused(receiver: Receiver) -> None:
-    production = {"environment": Environment.PRODUCTION, "webhook_ports": (receiver.port,)}
+    production: dict[str, Any] = {"environment": Environment.PRODUCTION, "webhook_ports": (receiver.port,)}
     outcome = await post(f"https://localhost:{receiver.port}/", **production)
     assert outcome.error is DeliveryError.ADDRESS_REFUSED
     assert receiver.requests == []
@@ -157,7 +158,7 @@ async def test_a_flood_is_left_after_a_few_kilobytes(receiver: Receiver) -> None
     ],
 )
 async def test_whatever_is_no_2xx_is_no_success(
-    receiver: Receiver, status: int, headers: dict[str, str], retry_after_s: float | None
+    receiver: Receiver, status: int, headers: dict[str, Any], retry_after_s: float | None
 ) -> None:
     receiver.otherwise = answering(status, **headers)
     outcome = await post(receiver.url)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tortoise.exceptions import IntegrityError
 
 from domain.webhooks import delivering, operations
 from domain.webhooks.delivering import WebhookLeaseLost
@@ -131,6 +132,28 @@ async def test_the_owners_changes_take_the_lease_and_leave_its_end() -> None:
     await Webhook.filter(id=ours.id).update(state=WebhookState.ACTIVE)
     assert await claim() == []
     assert len(await claim(ahead=2 * LEASE)) == 1
+
+
+@engines
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": WebhookState.SUSPENDED},
+        {"suspension_reason": SuspensionReason.GONE},
+        {"attempt": 1},
+        {"attempt": -1},
+        {"failing_since": utc_now()},
+        {"previous_secret_sealed": b"sealed"},
+        {"previous_secret_until": utc_now()},
+    ],
+    ids="-".join,
+)
+async def test_the_database_refuses_a_webhook_that_cannot_be(change: dict[str, Any]) -> None:
+    webhook = await create_webhook()
+    before = await Webhook.filter(id=webhook.id).values()
+    with pytest.raises(IntegrityError):
+        await Webhook.filter(id=webhook.id).update(**change)
+    assert await Webhook.filter(id=webhook.id).values() == before
 
 
 @any_engine
