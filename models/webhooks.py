@@ -53,6 +53,7 @@ class WebhookDelivery(Model):
 
     id = fields.UUIDField(primary_key=True)
     webhook_id = fields.UUIDField()
+    user_id = fields.UUIDField()
     message_id = fields.CharField(max_length=64, null=True)
     cursor = fields.CharField(max_length=512, null=True)
     attempt = fields.IntField()

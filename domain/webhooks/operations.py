@@ -190,6 +190,7 @@ async def note(
     await WebhookDelivery.create(
         id=new_id(),
         webhook_id=webhook.id,
+        user_id=webhook.user_id,
         message_id=message_id,
         cursor=cursor,
         attempt=attempt,

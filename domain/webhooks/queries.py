@@ -57,9 +57,8 @@ async def of_viewer(*, viewer: Viewer, first: int, after: UUID | None) -> list[W
 
 async def deliveries(*, viewer: Viewer, webhook_id: UUID, first: int, after: UUID | None) -> list[WebhookDelivery]:
     """Return a page of the log of one of the viewer's webhooks, newest first; of another's there is nothing."""
-    if await owned(viewer=viewer, webhook_id=webhook_id) is None:
-        return []
-    found = WebhookDelivery.filter(webhook_id=webhook_id)
+    require_partner(viewer)
+    found = WebhookDelivery.filter(webhook_id=webhook_id, user_id=viewer.user_id)
     if after:
         found = found.filter(id__lt=after)
     return await found.order_by("-id").limit(first)

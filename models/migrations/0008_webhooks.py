@@ -52,6 +52,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
                 ('webhook_id', fields.UUIDField()),
+                ('user_id', fields.UUIDField()),
                 ('message_id', fields.CharField(null=True, max_length=64)),
                 ('cursor', fields.CharField(null=True, max_length=512)),
                 ('attempt', fields.IntField()),
