@@ -42,11 +42,11 @@ class Start:
     """An event source in which nothing happens; it notes from where somebody wanted to follow first."""
 
     def __init__(self) -> None:
-        self.cursor: str | None = None
+        self.place: tuple[str, int] | None = None
 
     async def follow(self, stream: str, *, after: int | None) -> AsyncGenerator[StoredEvent, None]:
-        if self.cursor is None and after is not None:
-            self.cursor = cursor_of(stream, after)
+        if self.place is None and after is not None:
+            self.place = (stream, after)
         nothing: tuple[StoredEvent, ...] = ()
         for event in nothing:
             yield event
@@ -105,7 +105,9 @@ class SchemaAdmission:
             # Ends at once, or gives the state of things first, from which nobody can have missed anything.
             async for _delivery in stream:
                 return after
-        return after if after is not None else start.cursor
+        if after is not None or start.place is None:
+            return after
+        return cursor_of(*start.place)
 
 
 def request_of(asked: Asked, after: str | None) -> GraphQLRequest:
