@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from tortoise.exceptions import IntegrityError
 
-from domain.webhooks import delivering, operations
+from domain.identity.staff import STAFF_CLIENT_ID, STAFF_SCOPE
+from domain.webhooks import delivering, operations, queries
 from domain.webhooks.delivering import WebhookLeaseLost
 from domain.webhooks.policy import Policy
 from domain.webhooks.ports import DeliveryError, Outcome
@@ -19,6 +21,7 @@ from kernel.ids import new_id
 from kernel.settings import Settings
 from kernel.states import SuspensionReason, WebhookState
 from models.webhooks import Webhook, WebhookDelivery
+from tests.factories import create_staff
 from tests.subscriptions.support import eventually
 from tests.webhooks.receiver import Receiver, answering, holding
 from tests.webhooks.support import Arrivals, amounts, create_partner, house
@@ -154,6 +157,21 @@ async def test_the_database_refuses_a_webhook_that_cannot_be(change: dict[str, A
     with pytest.raises(IntegrityError):
         await Webhook.filter(id=webhook.id).update(**change)
     assert await Webhook.filter(id=webhook.id).values() == before
+
+
+@engines
+@pytest.mark.parametrize("of_staff", [False, True], ids=["user", "staff"])
+async def test_nobody_registers_more_than_the_limit_at_once(receiver: Receiver, *, of_staff: bool) -> None:
+    partner = await create_partner()
+    if of_staff:
+        member = await create_staff()
+        scopes = frozenset({STAFF_SCOPE, queries.SCOPE})
+        partner = replace(partner, user_id=member.id, client_id=STAFF_CLIENT_ID, scopes=scopes)
+    async with house(webhooks_per_user_max=3) as here:
+        registering = (here.register(partner, receiver.url) for _ in range(8))
+        answers = await asyncio.gather(*registering, return_exceptions=True)
+    assert sum(isinstance(answer, operations.TooManyWebhooks) for answer in answers) == 5
+    assert await Webhook.filter(user_id=partner.user_id).count() == 3
 
 
 @any_engine
