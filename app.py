@@ -18,8 +18,10 @@ from domain.identity.tokens import authority
 from domain.orders.policy import Policy
 from domain.stations.feed import PriceFeed
 from domain.stations.index import StationIndex
+from domain.webhooks.policy import Policy as WebhookPolicy
 from endpoints import callbacks, graphiql, health, oauth
 from gateways.assembly import ThirdPartySettingsWrong, third_parties
+from gateways.webhooks import sending
 from jobs.assembly import relaying, working
 from jobs.wakes import forwarding_wakes
 from kernel import keys
@@ -30,12 +32,14 @@ from models.database import connected
 from resolvers import loaders
 from schema import root
 from schema.extensions.trusted import TrustedDocuments
-from schema.types.context import Services
+from schema.types.context import Services, Webhooks
 from subscriptions.broadcasting import create_broadcast
 from subscriptions.draining import REQUESTS_PATIENCE_S, Server
 from subscriptions.frames import WebSocketConnection
 from subscriptions.hub import Hub
 from subscriptions.server import GraphQLApp
+from subscriptions.webhook_admission import SchemaAdmission
+from subscriptions.webhooks import delivering_webhooks
 
 log = get_logger(__name__)
 
@@ -89,7 +93,9 @@ class House:
                 await stack.enter_async_context(working(settings, parties, sealer))
             stations = StationIndex()
             await stations.current()
-            self._services = Services(
+            sender = await stack.enter_async_context(sending(settings))
+            poked = asyncio.Event()
+            self._services = services = Services(
                 settings=settings,
                 third_parties=parties,
                 policy=Policy.of(settings),
@@ -98,10 +104,19 @@ class House:
                 events=hub,
                 stations=stations,
                 prices=PriceFeed(stations),
+                webhooks=Webhooks(
+                    admission=SchemaAdmission(self._schema, loaders=loaders.build, services=lambda: self.services),
+                    sender=sender,
+                    policy=WebhookPolicy.of(settings),
+                    poke=poked.set,
+                ),
+            )
+            await stack.enter_async_context(
+                delivering_webhooks(self._schema, services=services, loaders=loaders.build, sender=sender, poked=poked)
             )
             self._graphql = GraphQLApp(
                 self._schema,
-                self._services,
+                services,
                 loaders=loaders.build,
                 documents=TrustedDocuments.read(only=settings.trusted_documents_only),
                 graphiql_page=graphiql.page if settings.development else None,

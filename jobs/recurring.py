@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from domain.events import purging
+from domain.webhooks.delivering import purge_log
 from domain.work import operations as work
 from domain.work.operations import Kind
 from jobs import ledger_partitions
@@ -32,6 +33,7 @@ class Recurring:
             Kind.PURGE_DONE_JOBS: self.purge_done_jobs,
             Kind.PREPARE_PARTITIONS: self.prepare_partitions,
             Kind.PURGE_EVENTS: self.purge_events,
+            Kind.PURGE_WEBHOOK_LOG: self.purge_webhook_log,
         }
 
     async def purge_done_jobs(self, job: Job, now: datetime) -> datetime:
@@ -49,3 +51,9 @@ class Recurring:
     async def prepare_partitions(self, job: Job, now: datetime) -> datetime:
         """Make the ledger's months of the time to come, each morning."""
         return await ledger_partitions.prepare_partitions(settings=self.settings, now=now)
+
+    async def purge_webhook_log(self, job: Job, now: datetime) -> datetime:
+        """Delete one batch of old attempts, and come back at once as long as there is more."""
+        before = now - timedelta(days=self.settings.webhook_log_days)
+        deleted = await purge_log(before=before, limit=PURGE_BATCH_SIZE_MAX)
+        return now if deleted == PURGE_BATCH_SIZE_MAX else now + PURGE_INTERVAL

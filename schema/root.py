@@ -5,7 +5,7 @@ from __future__ import annotations
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from resolvers import cards, cases, nodes, notices, offers, orders, prices, stations, viewer, wallet
+from resolvers import cards, cases, nodes, notices, offers, orders, prices, stations, viewer, wallet, webhooks
 from schema.extensions.documents import Schema
 from schema.types.alerts import AlertStreamEvent
 from schema.types.cases import CaseConnection, OrderReviewConnection
@@ -21,12 +21,19 @@ from schema.types.payloads import (
     CancelRechargePayload,
     CasePayload,
     CreateRechargePayload,
+    DeleteWebhookPayload,
+    PauseWebhookPayload,
     PayRechargePayload,
     ProposeReversalPayload,
+    RegisterWebhookPayload,
+    ResumeWebhookPayload,
     ReviewOrderPayload,
+    RotateWebhookSecretPayload,
+    SendTestWebhookPayload,
     StartFaceCheckPayload,
     SyncDraftOrdersPayload,
     TopUpWalletPayload,
+    UpdateWebhookPayload,
 )
 from schema.types.price_events import PriceStreamEvent
 from schema.types.prices import PriceConnection
@@ -34,6 +41,7 @@ from schema.types.relay import Node
 from schema.types.scalars import SCALARS
 from schema.types.stations import Station, StationConnection
 from schema.types.viewer import Viewer
+from schema.types.webhooks import WebhookConnection
 from subscriptions import streams
 
 
@@ -67,6 +75,10 @@ class Query:
     )
     cases: CaseConnection = strawberry.field(
         resolver=cases.cases, description="Cases that are not resolved, oldest first. For staff."
+    )
+    webhooks: WebhookConnection = strawberry.field(
+        resolver=webhooks.webhooks,
+        description="The viewer's webhooks, newest first. For tokens with the scope `webhooks`.",
     )
     node: Node | None = strawberry.field(
         resolver=nodes.node, description="Any object by its id; null where there is none that the viewer may see."
@@ -114,6 +126,31 @@ class Mutation:
     )
     approve_case: CasePayload = strawberry.field(
         resolver=cases.approve_case, description="Let happen what somebody else has proposed. For finance staff."
+    )
+    register_webhook: RegisterWebhookPayload = strawberry.field(
+        resolver=webhooks.register_webhook,
+        description="Have the events of a subscription sent to a URL. For tokens with the scope `webhooks`.",
+    )
+    update_webhook: UpdateWebhookPayload = strawberry.field(
+        resolver=webhooks.update_webhook, description="Send a webhook's events to another URL."
+    )
+    pause_webhook: PauseWebhookPayload = strawberry.field(
+        resolver=webhooks.pause_webhook, description="Deliver nothing until the webhook is resumed."
+    )
+    resume_webhook: ResumeWebhookPayload = strawberry.field(
+        resolver=webhooks.resume_webhook,
+        description="Deliver again, where the webhook stands or behind another cursor: replay, or pass an event by.",
+    )
+    rotate_webhook_secret: RotateWebhookSecretPayload = strawberry.field(
+        resolver=webhooks.rotate_webhook_secret,
+        description="Make a new secret; the one before it signs as well for a day.",
+    )
+    delete_webhook: DeleteWebhookPayload = strawberry.field(
+        resolver=webhooks.delete_webhook, description="Forget a webhook."
+    )
+    send_test_webhook: SendTestWebhookPayload = strawberry.field(
+        resolver=webhooks.send_test_webhook,
+        description="Send one signed message of the type `webhook.test`, and wait for what becomes of it.",
     )
 
 

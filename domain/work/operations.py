@@ -41,6 +41,7 @@ class Kind(StrEnum):
     PURGE_DONE_JOBS = "purge_done_jobs"
     PREPARE_PARTITIONS = "prepare_partitions"
     PURGE_EVENTS = "purge_events"
+    PURGE_WEBHOOK_LOG = "purge_webhook_log"
 
 
 # What the payload of each kind holds, at least. Work that lacks it cannot be done, now or ever.
@@ -58,6 +59,7 @@ PAYLOADS: Mapping[str, Mapping[str, Reader]] = {
     Kind.PURGE_DONE_JOBS: {},
     Kind.PREPARE_PARTITIONS: {},
     Kind.PURGE_EVENTS: {},
+    Kind.PURGE_WEBHOOK_LOG: {},
 }
 
 

@@ -19,6 +19,8 @@ from domain.orders.ports import ThirdParties
 from domain.pricing.queries import HistoryPage, ZonePrice
 from domain.stations.feed import PriceFeed
 from domain.stations.index import StationIndex
+from domain.webhooks.policy import Policy as WebhookPolicy
+from domain.webhooks.ports import Admission, WebhookSender
 from kernel.clock import utc_now
 from kernel.errors import DEFAULT_LOCALE, Locale, YoukaError
 from kernel.money import Money
@@ -30,6 +32,7 @@ from models.orders import OrderTransition, RechargeOrder
 from models.payments import WalletTopUp
 from models.pricing import PriceZone
 from models.stations import Station
+from models.webhooks import WebhookDelivery
 from schema.types.enums import OrderState
 from schema.types.relay import Page
 
@@ -37,6 +40,16 @@ from schema.types.relay import Page
 class NotSignedIn(YoukaError):
     code = "UNAUTHENTICATED"
     messages = {"zh-CN": "请先登录", "en": "Sign in first"}
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """What registering webhooks takes beside the database; `poke` tells whoever delivers them to look."""
+
+    admission: Admission
+    sender: WebhookSender
+    policy: WebhookPolicy
+    poke: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,7 @@ class Services:
     events: EventSource
     stations: StationIndex
     prices: PriceFeed
+    webhooks: Webhooks | None = None
 
 
 @dataclass(slots=True)
@@ -70,6 +84,7 @@ class Loaders:
     prices: DataLoader[UUID, ZonePrice | None]
     current_prices: DataLoader[UUID, list[ZonePrice]]
     price_history: DataLoader[HistoryPage, list[ZonePrice]]
+    webhook_deliveries: DataLoader[tuple[Viewer, UUID, Page], list[WebhookDelivery]]
 
 
 NO_LOADERS = cast(Loaders, None)
@@ -98,6 +113,11 @@ class Context:
         if self.viewer is None:
             raise NotSignedIn
         return self.viewer
+
+    @property
+    def webhooks(self) -> Webhooks:
+        assert self.services.webhooks is not None, "this process was opened without webhooks"
+        return self.services.webhooks
 
 
 Info: TypeAlias = StrawberryInfo[Context, None]

@@ -29,7 +29,12 @@ from domain.orders.queries import OrderNotFound
 from domain.payments.operations import PaymentRefused, PaymentUnavailable, TooManyPaymentAttempts
 from domain.payments.wallet import WalletInsufficient
 from domain.risk import rules as risk
+from domain.webhooks.operations import TooManyWebhooks
+from domain.webhooks.ports import WebhookCursorInvalid, WebhookDocumentInvalid
+from domain.webhooks.queries import PartnersOnly, WebhookNotFound
+from domain.webhooks.urls import WebhookUrlInvalid
 from kernel.errors import Locale, YoukaError
+from schema.types.enums import DocumentReason, UrlReason
 from schema.types.money import Money
 
 
@@ -101,12 +106,23 @@ class DecisionError(UserError):
     pass
 
 
+@strawberry.type(description="The URL cannot receive webhooks.")
+class InvalidWebhookUrl(UserError):
+    reason: UrlReason = strawberry.field(description="What is wrong with it.")
+
+
+@strawberry.type(description="The subscription cannot feed a webhook.")
+class InvalidWebhookDocument(UserError):
+    reason: DocumentReason = strawberry.field(description="What is wrong with it.")
+    detail: str = strawberry.field(description="Where exactly, for whoever wrote the document.")
+
+
 @strawberry.type(description="The payment channel could not do it now; the same request may be repeated.")
 class ChannelError(UserError):
     retryable: bool = strawberry.field(description="Whether repeating the same request can help.")
 
 
-@strawberry.type(description="The cursor is not one of the viewer's own arrivals.")
+@strawberry.type(description="The cursor is not one of this stream.")
 class CursorError(UserError):
     pass
 
@@ -146,6 +162,15 @@ def _balance(error: YoukaError, **common: str) -> UserError:
 def _face(error: YoukaError, **common: str) -> UserError:
     retryable = isinstance(error, face_checks.FaceNotFinished | FaceUnavailable)
     return FaceCheckError(retryable=retryable, **common)
+
+
+def _webhook_url(error: YoukaError, **common: str) -> UserError:
+    return InvalidWebhookUrl(reason=UrlReason(error.values["reason"]), **common)
+
+
+def _webhook_document(error: YoukaError, **common: str) -> UserError:
+    reason = DocumentReason(error.values["reason"])
+    return InvalidWebhookDocument(reason=reason, detail=error.values["detail"], **common)
 
 
 def _plain(kind: type[UserError]) -> Callable[..., UserError]:
@@ -204,6 +229,12 @@ ERRORS: dict[type[YoukaError], Callable[..., UserError]] = {
     PaymentStateUnknown: _channel,
     PaymentUnavailable: _channel,
     PaymentRefused: _channel,
+    PartnersOnly: _plain(Forbidden),
+    WebhookNotFound: _plain(NotFound),
+    WebhookUrlInvalid: _webhook_url,
+    WebhookDocumentInvalid: _webhook_document,
+    WebhookCursorInvalid: _plain(CursorError),
+    TooManyWebhooks: _limit,
 }
 
 

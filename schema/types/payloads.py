@@ -19,6 +19,8 @@ from schema.types.errors import (
     InsufficientBalance,
     InvalidAmount,
     InvalidCardNumber,
+    InvalidWebhookDocument,
+    InvalidWebhookUrl,
     LimitReached,
     NotFound,
     OfferError,
@@ -33,6 +35,7 @@ from schema.types.orders import (
     SyncDraftOrdersSuccess,
 )
 from schema.types.wallet import TopUpWalletSuccess
+from schema.types.webhooks import DeleteWebhookSuccess, SendTestWebhookSuccess, WebhookSecretSuccess, WebhookSuccess
 
 
 @strawberry.type(description="The card is bound, or was bound before.")
@@ -89,4 +92,32 @@ CasePayload = Annotated[
 AckNoticePayload = Annotated[
     AckNoticeSuccess | CursorError | DeviceError | LimitReached,
     strawberry.union("AckNoticePayload", description="What `ackNotice` answers."),
+]
+RegisterWebhookPayload = Annotated[
+    WebhookSecretSuccess | Forbidden | InvalidWebhookUrl | InvalidWebhookDocument | CursorError | LimitReached,
+    strawberry.union("RegisterWebhookPayload", description="What `registerWebhook` answers."),
+]
+UpdateWebhookPayload = Annotated[
+    WebhookSuccess | Forbidden | NotFound | InvalidWebhookUrl,
+    strawberry.union("UpdateWebhookPayload", description="What `updateWebhook` answers."),
+]
+PauseWebhookPayload = Annotated[
+    WebhookSuccess | Forbidden | NotFound,
+    strawberry.union("PauseWebhookPayload", description="What `pauseWebhook` answers."),
+]
+ResumeWebhookPayload = Annotated[
+    WebhookSuccess | Forbidden | NotFound | CursorError | InvalidWebhookDocument,
+    strawberry.union("ResumeWebhookPayload", description="What `resumeWebhook` answers."),
+]
+RotateWebhookSecretPayload = Annotated[
+    WebhookSecretSuccess | Forbidden | NotFound,
+    strawberry.union("RotateWebhookSecretPayload", description="What `rotateWebhookSecret` answers."),
+]
+DeleteWebhookPayload = Annotated[
+    DeleteWebhookSuccess | Forbidden | NotFound,
+    strawberry.union("DeleteWebhookPayload", description="What `deleteWebhook` answers."),
+]
+SendTestWebhookPayload = Annotated[
+    SendTestWebhookSuccess | Forbidden | NotFound,
+    strawberry.union("SendTestWebhookPayload", description="What `sendTestWebhook` answers."),
 ]

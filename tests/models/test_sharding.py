@@ -34,6 +34,8 @@ SHARDED = {
     "refund": "user_id",
     "review": "user_id",
     "wallet_top_up": "user_id",
+    "webhook": "user_id",
+    "webhook_delivery": "user_id",
 }
 # Tables that stay one, or that each shard has for itself, with the reason.
 GLOBAL = {

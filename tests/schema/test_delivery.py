@@ -21,19 +21,19 @@ from kernel.states import Product
 from resolvers import loaders
 from schema.root import build
 from schema.types.context import Context, Services
-from schema.types.delivery import Delivery, DeliveryAudience, DeliveryPolicy, delivery_of
+from schema.types.delivery import DeliveryAudience, DeliveryPolicy, DeliveryRule, rule_of
 from subscriptions import streams
 from tests.subscriptions.happenings import change_price, create_zone
 
 SCHEMA = build()
-LOSSLESS = Delivery(DeliveryPolicy.LOSSLESS, DeliveryAudience.VIEWER)
-LATEST = Delivery(DeliveryPolicy.LATEST, DeliveryAudience.EVERYONE)
+LOSSLESS = DeliveryRule(DeliveryPolicy.LOSSLESS, DeliveryAudience.VIEWER)
+LATEST = DeliveryRule(DeliveryPolicy.LATEST, DeliveryAudience.EVERYONE)
 DEPTH_MAX = 6
 
 
 class TestDirective:
     def test_code_reads_what_the_schema_says(self) -> None:
-        told = {name: delivery_of(SCHEMA, name) for name in fields()}
+        told = {name: rule_of(SCHEMA.core, name) for name in fields()}
         assert told == {"arrivals": LOSSLESS, "orderUpdated": LOSSLESS, "alerts": LOSSLESS, "priceChanges": LATEST}
 
     def test_the_sdl_says_it(self) -> None:
@@ -42,7 +42,7 @@ class TestDirective:
         assert sdl.count("@delivery(policy: LOSSLESS, audience: VIEWER)") == 3
         assert sdl.count("@delivery(policy: LATEST, audience: EVERYONE)") == 1
 
-    def test_without_a_directive_nothing_is_lost_and_nothing_shared(self) -> None:
+    def test_without_a_directive_there_is_no_rule(self) -> None:
         async def tick() -> AsyncGenerator[int, None]:
             yield 1
 
@@ -55,11 +55,11 @@ class TestDirective:
             ticks: Any = strawberry.subscription(resolver=tick, graphql_type=int)
 
         schema = strawberry.Schema(query=Query, subscription=Subscription)
-        assert delivery_of(schema, "ticks") == LOSSLESS
+        assert rule_of(schema._schema, "ticks") is None
         with pytest.raises(KeyError):
-            delivery_of(schema, "tocks")
+            rule_of(schema._schema, "tocks")
         with pytest.raises(KeyError):
-            delivery_of(strawberry.Schema(query=Query), "ticks")
+            rule_of(strawberry.Schema(query=Query)._schema, "ticks")
 
 
 class TestContract:
@@ -87,7 +87,7 @@ class TestEveryone:
         await change_price(await create_zone("yunnan-1"), Product.DIESEL_0, 7_995, days_ago=2)
         await change_price(await create_zone("yunnan-2"), Product.DIESEL_0, 7_996, days_ago=2)
         for name in fields():
-            if delivery_of(SCHEMA, name).audience is not DeliveryAudience.EVERYONE:
+            if rule_of(SCHEMA.core, name) != LATEST:
                 continue
             whole = " ".join(f"... on {member.name} {selection(member)}" for member in members(name))
             for after in (await beginning(), Cursor("0" * 12, PRICES, 0).text):
