@@ -40,7 +40,11 @@ from tests.subscriptions.support import eventually, settings_for
 
 ARRIVALS = """
 subscription Arrived($after: String) {
-  arrivals(after: $after) { cursor notice { text amount { fen } order { id state } } }
+  arrivals(after: $after) {
+    ... on StreamEvent { cursor }
+    ... on ArrivalEvent { notice { text amount { fen } order { id state } } }
+    ... on StreamGap { reason }
+  }
 }"""
 SCHEMA = root.build()
 # How the tasks are called of what a house runs.

@@ -14,15 +14,18 @@ from kernel.sealing import Sealer
 from kernel.states import SuspensionReason, WebhookState
 from models.webhooks import Webhook
 from resolvers import loaders
-from schema.types.relay import encode_cursor, global_id
+from schema.types.relay import global_id
 from subscriptions.execution import Executor
 from subscriptions.webhooks import Deliverer
+from tests.subscriptions.listening import cursor_of
 from tests.subscriptions.support import eventually
 from tests.webhooks.receiver import Receiver
 from tests.webhooks.support import SCHEMA, Arrivals, amounts, create_partner, house, log_of, suspended
 
 ORDER = """
-subscription ($id: ID!, $after: String) { changes: orderUpdated(id: $id, after: $after) { cursor order { state } } }"""
+subscription ($id: ID!, $after: String) {
+  changes: orderUpdated(id: $id, after: $after) { ... on OrderEvent { cursor order { state } } }
+}"""
 
 engines = pytest.mark.usefixtures("database")
 any_engine = pytest.mark.usefixtures("sqlite_database")
@@ -37,7 +40,7 @@ async def test_what_happens_before_the_first_delivery_is_not_missed(receiver: Re
     async with house() as here:
         await here.deliverer.stop()
         made = await here.register(partner, receiver.url)
-        assert made.webhook.cursor == encode_cursor(arrivals_stream(partner.user_id), 1)
+        assert made.webhook.cursor == await cursor_of(arrivals_stream(partner.user_id), 1)
         await arrivals.happen(2)
     async with house():
         await receiver.until(2)
@@ -50,7 +53,7 @@ async def test_a_webhook_may_start_behind_any_cursor(receiver: Receiver) -> None
     arrivals = await Arrivals.of(partner)
     await arrivals.happen(4)
     async with house() as here:
-        await here.register(partner, receiver.url, after=encode_cursor(arrivals_stream(partner.user_id), 2))
+        await here.register(partner, receiver.url, after=await cursor_of(arrivals_stream(partner.user_id), 2))
         await receiver.until(2)
     assert amounts([request.message for request in receiver.requests]) == [3, 4]
 
@@ -97,7 +100,8 @@ async def test_an_error_stands_in_for_what_is_too_large(receiver: Receiver) -> N
     partner = await create_partner()
     arrivals = await Arrivals.of(partner)
     fields = " ".join(f"text{number}: text" for number in range(60))
-    document = f"subscription ($after: String) {{ arrivals(after: $after) {{ notice {{ {fields} }} }} }}"
+    notice = f"... on ArrivalEvent {{ notice {{ {fields} }} }}"
+    document = f"subscription ($after: String) {{ arrivals(after: $after) {{ {notice} }} }}"
     async with house(webhook_payload_size_max_bytes=1_024) as here:
         made = await here.register(partner, receiver.url, document=document)
         await arrivals.happen(2)
@@ -118,7 +122,7 @@ async def test_a_subscription_that_is_refused_by_now_suspends(receiver: Receiver
     async with house() as here:
         await here.deliverer.stop()
         made = await here.register(partner, receiver.url)
-        ahead = encode_cursor(arrivals_stream(partner.user_id), 999)
+        ahead = await cursor_of(arrivals_stream(partner.user_id), 999)
         await Webhook.filter(id=made.webhook.id).update(cursor=ahead)
     async with house():
         webhook = await suspended(made.webhook.id)
