@@ -49,7 +49,7 @@ class TestConnections:
                 async with connecting(address) as another:
                     await another.send({"type": "connection_init", "payload": token})
                     try:
-                        return (await another.receive())["type"] == "connection_ack"
+                        return bool((await another.receive())["type"] == "connection_ack")
                     except websockets.ConnectionClosed:
                         return False
 
@@ -60,7 +60,7 @@ class TestConnections:
             ("connections_per_address_max", 429, "ADDRESS"),
             ("connections_max", 503, "SERVER"),
         ):
-            async with serving(services_of(**{limit: 2})) as address:
+            async with serving(services_of(None, **{limit: 2})) as address:
                 async with connecting(address) as first, connecting(address):
                     code, body = await refused(address)
                     assert code == status

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
 from structlog.testing import capture_logs
 
 from kernel.clock import utc_now
-from tests.subscriptions.serving import COUNTED, TOKENS, connecting, services_of, serving, token_of
+from tests.subscriptions.serving import COUNTED, TOKENS, Client, connecting, services_of, serving, token_of
 from tests.subscriptions.support import eventually
 
 FOREVER = "subscription { ticks(to: 1000000, everyS: 60) }"
@@ -83,7 +84,17 @@ class TestExpiry:
         now = utc_now()
         staff = TOKENS.issue(user_id=user_id, client_id="staff", scopes=frozenset({"recharge"}), now=now)
         less = TOKENS.issue(user_id=user_id, client_id="tests", scopes=frozenset(), now=now)
-        for value in (f"Bearer {token_of(uuid4())}", f"Bearer {staff}", f"Bearer {less}", "Bearer x", "", 5, None, {}):
+        values: list[object] = [
+            f"Bearer {token_of(uuid4())}",
+            f"Bearer {staff}",
+            f"Bearer {less}",
+            "Bearer x",
+            "",
+            5,
+            None,
+            {},
+        ]
+        for value in values:
             async with connecting(address) as client:
                 await client.initialise({"authorization": f"Bearer {token_of(user_id)}"})
                 await client.send({"type": "ping", "payload": {"authorization": value}})
@@ -107,11 +118,11 @@ class TestExpiry:
             assert await client.closed() == (4401, "Unauthorized")
 
 
-async def _pong(client: object) -> dict[str, object]:
+async def _pong(client: Client) -> dict[str, Any]:
     while True:
-        message = await client.receive()  # type: ignore[attr-defined]
+        message = await client.receive()
         if message["type"] == "pong":
-            return message["payload"]  # type: ignore[no-any-return]
+            return cast(dict[str, Any], message["payload"])
         assert message["type"] == "next"
 
 

@@ -129,7 +129,7 @@ class TestStalled:
                 neighbours = asyncio.gather(numbers_of(good, ENTRIES_MANY), _numbers(events, ENTRIES_MANY))
                 with capture_logs() as logs:
                     await padded(ENTRIES_MANY)
-                    assert await neighbours == [everything] * 2
+                    assert list(await neighbours) == [everything] * 2
                     await eventually(lambda: address.connections == 2)
                 assert [line for line in logs if line["log_level"] == "error"] == []
                 # What it had been sent is a beginning, and then nothing.
