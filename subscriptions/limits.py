@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from time import monotonic
-from typing import Literal, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from starlette.requests import HTTPConnection
@@ -27,9 +27,6 @@ class ConnectionLimitReached(YoukaError):
         "zh-CN": "连接数已达上限（{maximum}），请稍后再试",
         "en": "There are {maximum} connections already, which is the limit; please try again later",
     }
-
-    def __init__(self, *, scope: Literal["USER", "ADDRESS", "SERVER"], maximum: int) -> None:
-        super().__init__(scope=scope, maximum=maximum)
 
 
 class ServerRestarting(YoukaError):

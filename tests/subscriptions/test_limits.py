@@ -60,8 +60,7 @@ class TestConnections:
             ("connections_per_address_max", 429, "ADDRESS"),
             ("connections_max", 503, "SERVER"),
         ):
-            values: dict[str, Any] = {limit: 2}
-            async with serving(services_of(**values)) as address:
+            async with serving(services_of(None, **{limit: 2})) as address:
                 async with connecting(address) as first, connecting(address):
                     code, body = await refused(address)
                     assert code == status
