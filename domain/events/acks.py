@@ -50,17 +50,17 @@ async def ack(
     given = Cursor.read(cursor)
     if (given.stream, given.epoch) != (standing.stream, standing.epoch) or given.position > standing.position:
         raise CursorInvalid
-    mine = NoticeAck.filter(user_id=user_id, device=device)
-    if not await mine.update(acked_at=now):
-        # One new device of a user at a time, so that two cannot both take the last place.
-        if not await User.filter(id=user_id).select_for_update():
-            raise CursorInvalid
-        if not await mine.exists():
-            await _make_room(user_id, devices_max, now - forget_after)
-            await NoticeAck.create(id=new_id(), user_id=user_id, device=device, position=given.position, acked_at=now)
-    # Of two acks at once the farther one stands, whichever comes last.
-    await mine.filter(position__lt=given.position).update(position=given.position)
-    return standing.cursor((await mine.get()).position)
+    # One device of a user at a time, and this lock before any other: two new devices cannot both take the last place,
+    # and of two acks at once the farther one stands, whichever comes last. Orders of the user do not wait for it.
+    if not await User.filter(id=user_id).select_for_update(no_key=True):
+        raise CursorInvalid
+    row = await NoticeAck.get_or_none(user_id=user_id, device=device)
+    if row is None:
+        await _make_room(user_id, devices_max, now - forget_after)
+        row = NoticeAck(id=new_id(), user_id=user_id, device=device, position=given.position)
+    row.acked_at, row.position = now, max(row.position, given.position)
+    await row.save()
+    return standing.cursor(row.position)
 
 
 async def _make_room(user_id: UUID, devices_max: int, silent_since: datetime) -> None:

@@ -57,8 +57,10 @@ async def test_a_position_only_goes_forward(database: str) -> None:
 async def test_of_many_at_once_the_farthest_stands(database: str) -> None:
     user_id = (await create_viewer()).user_id
     await arrive(user_id, 12)
-    await asyncio.gather(*(ack(user_id, f"device-{n % 3}", n) for n in (7, 3, 12, 1, 9, 4, 11, 5, 2, 10, 8, 6)))
-    assert await kept() == {"device-0": 12, "device-1": 10, "device-2": 11}
+    for _ in range(5):
+        await NoticeAck.all().delete()
+        await asyncio.gather(*(ack(user_id, f"device-{n % 3}", n) for n in (7, 3, 12, 1, 9, 4, 11, 5, 2, 10, 8, 6)))
+        assert await kept() == {"device-0": 12, "device-1": 10, "device-2": 11}
 
 
 async def test_many_new_devices_at_once_stay_within_the_limit(database: str) -> None:
