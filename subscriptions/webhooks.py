@@ -278,7 +278,8 @@ class Deliverer:
         )
         message_id = rules.message_id(webhook.id, cursor)
         async with self._sending:
-            if not held.holds:
+            # Asked anew for each event, so that nothing is sent once its owner was told that it is paused or deleted.
+            if not held.holds or not await delivering.is_held(webhook):
                 raise WebhookLeaseLost
             now = self._clock()
             headers = rules.signed_headers(self._secrets_of(webhook, now), message_id=message_id, body=body, now=now)

@@ -73,6 +73,11 @@ async def renew(*, webhooks: Sequence[Webhook], lease: timedelta, now: datetime)
     return {row["id"] if isinstance(row["id"], UUID) else UUID(row["id"]) for row in kept}
 
 
+async def is_held(webhook: Webhook) -> bool:
+    """Whether the claim still stands: neither another process nor the owner has taken the webhook away."""
+    return await Webhook.exists(id=webhook.id, lease_owner=webhook.lease_owner)
+
+
 @transactional
 async def release(webhook: Webhook, *, due_at: datetime) -> None:
     """Give the webhook back; due now, it comes behind all that wait by now. Raises WebhookLeaseLost."""
