@@ -101,7 +101,7 @@ class HttpWebhookSender:
                 target = urls.read(url, self._policy)
                 status, retry_after_s = await self._post(target, await self._addresses(target), headers, body)
         except WebhookUrlInvalid as refused:
-            unresolvable = refused.reason is UrlReason.UNRESOLVABLE
+            unresolvable = refused.values["reason"] is UrlReason.UNRESOLVABLE
             error = DeliveryError.UNRESOLVABLE if unresolvable else DeliveryError.ADDRESS_REFUSED
         except (TimeoutError, httpx.TimeoutException):
             error = DeliveryError.TIMEOUT
@@ -124,7 +124,7 @@ class HttpWebhookSender:
             except (OSError, TimeoutError, ValueError):
                 found = []
         if not found:
-            raise WebhookUrlInvalid(UrlReason.UNRESOLVABLE)
+            raise WebhookUrlInvalid(reason=UrlReason.UNRESOLVABLE)
         for address in found:
             urls.check_reached(target, address, self._policy)
         return found[:ADDRESSES_TRIED_MAX]

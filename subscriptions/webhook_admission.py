@@ -18,10 +18,11 @@ from graphql import (
 )
 from graphql.execution import get_variable_values
 
+from domain.events.cursors import CursorInvalid
 from domain.events.ports import StoredEvent
 from domain.events.queries import standing_of
 from domain.identity.viewer import Viewer
-from domain.webhooks.ports import Admitted, Asked, DocumentReason, WebhookCursorInvalid, WebhookDocumentInvalid
+from domain.webhooks.ports import Admitted, Asked, DocumentReason, WebhookDocumentInvalid
 from kernel.errors import Locale
 from schema.types.context import Context, Loaders, Services
 from subscriptions.deliveries import OperationRefused
@@ -93,7 +94,7 @@ class SchemaAdmission:
         return root.name.value
 
     async def _first_step(self, asked: Asked, after: str | None, context: Context) -> str | None:
-        """Return the cursor to start from. Raises WebhookDocumentInvalid or WebhookCursorInvalid."""
+        """Return the cursor to start from. Raises WebhookDocumentInvalid or CursorInvalid."""
         start = Start()
         try:
             prepared = self._executor.prepare(request_of(asked, after), context)
@@ -155,13 +156,13 @@ def _check_cursor(operation: OperationDefinitionNode, root: FieldNode) -> None:
 
 
 def _invalid(reason: DocumentReason, detail: str) -> WebhookDocumentInvalid:
-    return WebhookDocumentInvalid(reason, detail[:DETAIL_LENGTH_MAX])
+    return WebhookDocumentInvalid(reason=reason, detail=detail[:DETAIL_LENGTH_MAX])
 
 
 def _refusal(refusal: OperationRefused) -> Exception:
     error = refusal.errors[0]
     if is_internal(error):
         return AdmissionFailed()
-    if error["extensions"]["code"] == WebhookCursorInvalid.code:
-        return WebhookCursorInvalid()
+    if error["extensions"]["code"] == CursorInvalid.code:
+        return CursorInvalid()
     return _invalid(DocumentReason.REFUSED, f"{error['extensions']['code']}: {error['message']}")

@@ -69,7 +69,7 @@ async def register(
 ) -> WithSecret:
     """Register a subscription for a URL; what happens from now on is delivered, or what is behind `after`.
 
-    Raises PartnersOnly, WebhookDocumentInvalid, WebhookCursorInvalid, WebhookUrlInvalid or TooManyWebhooks.
+    Raises PartnersOnly, WebhookDocumentInvalid, CursorInvalid, WebhookUrlInvalid or TooManyWebhooks.
     """
     require_partner(viewer)
     admitted = await admission.admit(asked=asked, after=after, viewer=viewer, locale=locale, now=now)
@@ -131,7 +131,7 @@ async def resume(
 ) -> Webhook:
     """Deliver again, from the kept cursor or from another one, so that events come once more or are passed by.
 
-    Raises PartnersOnly, WebhookNotFound, WebhookCursorInvalid, or WebhookDocumentInvalid where the owner may not take
+    Raises PartnersOnly, WebhookNotFound, CursorInvalid, or WebhookDocumentInvalid where the owner may not take
     the subscription any more.
     """
     webhook = await _found(viewer, webhook_id)

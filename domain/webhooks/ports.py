@@ -79,25 +79,13 @@ class DocumentReason(StrEnum):
 
 
 class WebhookDocumentInvalid(YoukaError):
-    """`detail` is for whoever wrote the document, in English, as GraphQL's own errors are."""
+    """`reason` is a DocumentReason; `detail` is for the document's author, in English, as GraphQL's own errors are."""
 
     code = "WEBHOOK_DOCUMENT_INVALID"
     messages = {
         "zh-CN": "该订阅不能用于webhook: {reason}",
         "en": "This subscription cannot feed a webhook: {reason}",
     }
-
-    def __init__(self, reason: DocumentReason, detail: str) -> None:
-        super().__init__(reason=reason.value, detail=detail)
-
-    @property
-    def reason(self) -> DocumentReason:
-        return DocumentReason(self.values["reason"])
-
-
-class WebhookCursorInvalid(YoukaError):
-    code = "CURSOR_INVALID"
-    messages = {"zh-CN": "游标不属于这个订阅", "en": "The cursor is not one of this subscription"}
 
 
 class Admission(Protocol):
@@ -107,4 +95,4 @@ class Admission(Protocol):
         self, *, asked: Asked, after: str | None, viewer: Viewer, locale: Locale, now: datetime
     ) -> Admitted:
         """Check the document and take its first step as the viewer. Raises WebhookDocumentInvalid or
-        WebhookCursorInvalid."""
+        CursorInvalid."""

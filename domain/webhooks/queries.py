@@ -23,9 +23,6 @@ class PartnersOnly(YoukaError):
         "en": "You may not do this: the token lacks the scope {scope}",
     }
 
-    def __init__(self) -> None:
-        super().__init__(scope=SCOPE)
-
 
 class WebhookNotFound(YoukaError):
     """Also where it is somebody else's: the answer must not tell the two apart."""
@@ -37,7 +34,7 @@ class WebhookNotFound(YoukaError):
 def require_partner(viewer: Viewer) -> None:
     """Raises PartnersOnly where the token was not given for webhooks."""
     if SCOPE not in viewer.scopes:
-        raise PartnersOnly
+        raise PartnersOnly(scope=SCOPE)
 
 
 async def owned(*, viewer: Viewer, webhook_id: UUID | None) -> Webhook | None:

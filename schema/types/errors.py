@@ -30,7 +30,7 @@ from domain.payments.operations import PaymentRefused, PaymentUnavailable, TooMa
 from domain.payments.wallet import WalletInsufficient
 from domain.risk import rules as risk
 from domain.webhooks.operations import TooManyWebhooks
-from domain.webhooks.ports import WebhookCursorInvalid, WebhookDocumentInvalid
+from domain.webhooks.ports import WebhookDocumentInvalid
 from domain.webhooks.queries import PartnersOnly, WebhookNotFound
 from domain.webhooks.urls import WebhookUrlInvalid
 from kernel.errors import Locale, YoukaError
@@ -165,12 +165,11 @@ def _face(error: YoukaError, **common: str) -> UserError:
 
 
 def _webhook_url(error: YoukaError, **common: str) -> UserError:
-    return InvalidWebhookUrl(reason=UrlReason(error.values["reason"]), **common)
+    return InvalidWebhookUrl(reason=error.values["reason"], **common)
 
 
 def _webhook_document(error: YoukaError, **common: str) -> UserError:
-    reason = DocumentReason(error.values["reason"])
-    return InvalidWebhookDocument(reason=reason, detail=error.values["detail"], **common)
+    return InvalidWebhookDocument(reason=error.values["reason"], detail=error.values["detail"], **common)
 
 
 def _plain(kind: type[UserError]) -> Callable[..., UserError]:
@@ -233,7 +232,6 @@ ERRORS: dict[type[YoukaError], Callable[..., UserError]] = {
     WebhookNotFound: _plain(NotFound),
     WebhookUrlInvalid: _webhook_url,
     WebhookDocumentInvalid: _webhook_document,
-    WebhookCursorInvalid: _plain(CursorError),
     TooManyWebhooks: _limit,
 }
 

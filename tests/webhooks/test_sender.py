@@ -90,7 +90,7 @@ async def test_production_calls_nobody_inside(receiver: Receiver, addresses: lis
     async with sending(settings_of(**production), resolve=Names(addresses)) as sender:
         with pytest.raises(WebhookUrlInvalid) as refused:
             await sender.check(url)
-    assert refused.value.reason is UrlReason.ADDRESS
+    assert refused.value.values["reason"] is UrlReason.ADDRESS
     assert addresses[0] not in str(refused.value)
     assert receiver.requests == []
 
@@ -111,7 +111,7 @@ async def test_a_name_that_leads_nowhere() -> None:
         assert (await sender.send(f"https://{NAME}/", headers={}, body=b"")).error is DeliveryError.UNRESOLVABLE
         with pytest.raises(WebhookUrlInvalid) as refused:
             await sender.check(f"https://{NAME}/")
-    assert refused.value.reason is UrlReason.UNRESOLVABLE
+    assert refused.value.values["reason"] is UrlReason.UNRESOLVABLE
 
 
 async def test_another_address_is_tried_where_nobody_listens_at_the_first(receiver: Receiver) -> None:

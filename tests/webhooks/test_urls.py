@@ -125,7 +125,7 @@ REFUSED = {
 def test_production_refuses(url: str, reason: str) -> None:
     with pytest.raises(WebhookUrlInvalid) as refused:
         urls.read(url, PRODUCTION)
-    assert refused.value.reason is UrlReason[reason]
+    assert refused.value.values["reason"] is UrlReason[reason]
     assert refused.value.code == "WEBHOOK_URL_INVALID"
 
 
