@@ -83,11 +83,11 @@ class WebhookDocumentInvalid(YoukaError):
 
     code = "WEBHOOK_DOCUMENT_INVALID"
     messages = {
-        "zh-CN": "该订阅不能用于webhook: {reason}",
-        "en": "This subscription cannot feed a webhook: {reason}",
+        "zh-CN": "该订阅不能用于webhook",
+        "en": "This subscription cannot feed a webhook",
     }
 
-    def __init__(self, reason: DocumentReason, detail: str) -> None:
+    def __init__(self, reason: DocumentReason = DocumentReason.VALIDATION, detail: str = "") -> None:
         super().__init__(reason=reason.value, detail=detail)
 
     @property

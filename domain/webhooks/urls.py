@@ -78,11 +78,11 @@ class WebhookUrlInvalid(YoukaError):
 
     code = "WEBHOOK_URL_INVALID"
     messages = {
-        "zh-CN": "该地址不能用于接收通知: {reason}",
-        "en": "This URL cannot receive webhooks: {reason}",
+        "zh-CN": "该地址不能用于接收通知",
+        "en": "This URL cannot receive webhooks",
     }
 
-    def __init__(self, reason: UrlReason) -> None:
+    def __init__(self, reason: UrlReason = UrlReason.MALFORMED) -> None:
         super().__init__(reason=reason.value)
 
     @property
