@@ -124,7 +124,7 @@ class HttpWebhookSender:
             except (OSError, TimeoutError, ValueError):
                 found = []
         if not found:
-            raise WebhookUrlInvalid(UrlReason.UNRESOLVABLE)
+            raise WebhookUrlInvalid(reason=UrlReason.UNRESOLVABLE)
         for address in found:
             urls.check_reached(target, address, self._policy)
         return found[:ADDRESSES_TRIED_MAX]

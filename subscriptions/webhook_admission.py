@@ -155,7 +155,7 @@ def _check_cursor(operation: OperationDefinitionNode, root: FieldNode) -> None:
 
 
 def _invalid(reason: DocumentReason, detail: str) -> WebhookDocumentInvalid:
-    return WebhookDocumentInvalid(reason, detail[:DETAIL_LENGTH_MAX])
+    return WebhookDocumentInvalid(reason=reason, detail=detail[:DETAIL_LENGTH_MAX])
 
 
 def _refusal(refusal: OperationRefused) -> Exception:

@@ -87,9 +87,6 @@ class WebhookDocumentInvalid(YoukaError):
         "en": "This subscription cannot feed a webhook",
     }
 
-    def __init__(self, reason: DocumentReason = DocumentReason.VALIDATION, detail: str = "") -> None:
-        super().__init__(reason=reason.value, detail=detail)
-
     @property
     def reason(self) -> DocumentReason:
         return DocumentReason(self.values["reason"])

@@ -19,12 +19,9 @@ VIEWER_LASTS = timedelta(days=1)
 class PartnersOnly(YoukaError):
     code = "FORBIDDEN"
     messages = {
-        "zh-CN": "没有权限: 令牌缺少{scope}范围",
-        "en": "You may not do this: the token lacks the scope {scope}",
+        "zh-CN": "没有权限: 令牌缺少webhooks范围",
+        "en": "You may not do this: the token lacks the scope webhooks",
     }
-
-    def __init__(self) -> None:
-        super().__init__(scope=SCOPE)
 
 
 class WebhookNotFound(YoukaError):

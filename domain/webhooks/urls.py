@@ -82,9 +82,6 @@ class WebhookUrlInvalid(YoukaError):
         "en": "This URL cannot receive webhooks",
     }
 
-    def __init__(self, reason: UrlReason = UrlReason.MALFORMED) -> None:
-        super().__init__(reason=reason.value)
-
     @property
     def reason(self) -> UrlReason:
         return UrlReason(self.values["reason"])
@@ -138,9 +135,9 @@ def read(url: str, policy: UrlPolicy) -> Target:
     if policy.allows_loopback:
         return target
     if target.scheme != "https":
-        raise WebhookUrlInvalid(UrlReason.SCHEME)
+        raise WebhookUrlInvalid(reason=UrlReason.SCHEME)
     if target.port not in policy.ports:
-        raise WebhookUrlInvalid(UrlReason.PORT)
+        raise WebhookUrlInvalid(reason=UrlReason.PORT)
     return target
 
 
@@ -155,7 +152,7 @@ def check_address(address: IPAddress, policy: UrlPolicy) -> None:
         # A scope names one of our own interfaces.
         allowed = allowed and address.scope_id is None
     if not allowed:
-        raise WebhookUrlInvalid(UrlReason.ADDRESS)
+        raise WebhookUrlInvalid(reason=UrlReason.ADDRESS)
 
 
 def check_reached(target: Target, address: IPAddress, policy: UrlPolicy) -> None:
@@ -165,26 +162,26 @@ def check_reached(target: Target, address: IPAddress, policy: UrlPolicy) -> None
     """
     check_address(address, policy)
     if target.scheme == "http" and not address.is_loopback:
-        raise WebhookUrlInvalid(UrlReason.SCHEME)
+        raise WebhookUrlInvalid(reason=UrlReason.SCHEME)
 
 
 def _parts(url: str) -> Target:
     if len(url) > URL_LENGTH_MAX:
-        raise WebhookUrlInvalid(UrlReason.TOO_LONG)
+        raise WebhookUrlInvalid(reason=UrlReason.TOO_LONG)
     scheme, separator, rest = url.partition("://")
     if not separator or scheme.lower() not in DEFAULT_PORTS:
-        raise WebhookUrlInvalid(UrlReason.SCHEME if separator else UrlReason.MALFORMED)
+        raise WebhookUrlInvalid(reason=UrlReason.SCHEME if separator else UrlReason.MALFORMED)
     if "#" in rest:
-        raise WebhookUrlInvalid(UrlReason.FRAGMENT)
+        raise WebhookUrlInvalid(reason=UrlReason.FRAGMENT)
     if "@" in re.split(r"[/?]", rest, maxsplit=1)[0]:
-        raise WebhookUrlInvalid(UrlReason.CREDENTIALS)
+        raise WebhookUrlInvalid(reason=UrlReason.CREDENTIALS)
     found = SHAPE.fullmatch(url)
     if found is None:
-        raise WebhookUrlInvalid(UrlReason.MALFORMED)
+        raise WebhookUrlInvalid(reason=UrlReason.MALFORMED)
     scheme = found["scheme"]
     port = int(found["port"]) if found["port"] else DEFAULT_PORTS[scheme]
     if not 0 < port <= PORT_MAX:
-        raise WebhookUrlInvalid(UrlReason.PORT)
+        raise WebhookUrlInvalid(reason=UrlReason.PORT)
     target = Target(
         scheme, (found["v6"] or found["name"]).lower(), port, (found["path"] or "/") + (found["query"] or "")
     )
@@ -194,11 +191,11 @@ def _parts(url: str) -> Target:
 
 def _check_host(target: Target, *, bracketed: bool) -> None:
     if bracketed != isinstance(target.address, ipaddress.IPv6Address):
-        raise WebhookUrlInvalid(UrlReason.HOST)
+        raise WebhookUrlInvalid(reason=UrlReason.HOST)
     if target.address is not None:
         return
     labels = target.host.split(".")
     if len(target.host) > HOST_LENGTH_MAX or not all(LABEL.fullmatch(label) for label in labels):
-        raise WebhookUrlInvalid(UrlReason.HOST)
+        raise WebhookUrlInvalid(reason=UrlReason.HOST)
     if NUMERIC.fullmatch(labels[-1]):
-        raise WebhookUrlInvalid(UrlReason.HOST)
+        raise WebhookUrlInvalid(reason=UrlReason.HOST)

@@ -158,12 +158,12 @@ def _face(error: YoukaError, **common: str) -> UserError:
 
 
 def _webhook_url(error: YoukaError, **common: str) -> UserError:
-    return InvalidWebhookUrl(reason=UrlReason(error.values["reason"]), **common)
+    return InvalidWebhookUrl(reason=UrlReason(error.values.get("reason", UrlReason.MALFORMED)), **common)
 
 
 def _webhook_document(error: YoukaError, **common: str) -> UserError:
-    reason = DocumentReason(error.values["reason"])
-    return InvalidWebhookDocument(reason=reason, detail=error.values["detail"], **common)
+    reason = DocumentReason(error.values.get("reason", DocumentReason.VALIDATION))
+    return InvalidWebhookDocument(reason=reason, detail=error.values.get("detail", ""), **common)
 
 
 def _plain(kind: type[UserError]) -> Callable[..., UserError]:

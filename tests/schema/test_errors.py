@@ -59,7 +59,7 @@ def test_a_typed_error_carries_code_and_message(kind: type[YoukaError]) -> None:
 
 def test_codes_tell_errors_apart() -> None:
     """Two errors share a code only where clients are to treat them alike."""
-    alike = {"UNAUTHENTICATED", "CURSOR_INVALID"}
+    alike = {"UNAUTHENTICATED", "CURSOR_INVALID", "FORBIDDEN", "NOT_FOUND"}
     by_code: dict[str, set[str]] = {}
     for kind in ALL:
         by_code.setdefault(kind.code, set()).add(kind.__qualname__)
