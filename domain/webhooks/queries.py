@@ -19,8 +19,8 @@ VIEWER_LASTS = timedelta(days=1)
 class PartnersOnly(YoukaError):
     code = "FORBIDDEN"
     messages = {
-        "zh-CN": "没有权限: 令牌缺少{scope}范围",
-        "en": "You may not do this: the token lacks the scope {scope}",
+        "zh-CN": "没有权限: 令牌缺少webhooks范围",
+        "en": "You may not do this: the token lacks the scope webhooks",
     }
 
 
