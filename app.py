@@ -95,6 +95,7 @@ class House:
             await stations.current()
             sender = await stack.enter_async_context(sending(settings))
             poked = asyncio.Event()
+            documents = TrustedDocuments.read(only=settings.trusted_documents_only)
             self._services = services = Services(
                 settings=settings,
                 third_parties=parties,
@@ -105,7 +106,9 @@ class House:
                 stations=stations,
                 prices=PriceFeed(stations),
                 webhooks=Webhooks(
-                    admission=SchemaAdmission(self._schema, loaders=loaders.build, services=lambda: self.services),
+                    admission=SchemaAdmission(
+                        self._schema, loaders=loaders.build, documents=documents, services=lambda: self.services
+                    ),
                     sender=sender,
                     policy=WebhookPolicy.of(settings),
                     poke=poked.set,
@@ -118,7 +121,7 @@ class House:
                 self._schema,
                 services,
                 loaders=loaders.build,
-                documents=TrustedDocuments.read(only=settings.trusted_documents_only),
+                documents=documents,
                 graphiql_page=graphiql.page if settings.development else None,
             )
             log.info("server.started", worker=settings.runs_worker)

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,52 +29,12 @@ DEMO_CARD = "1000111100000000001"
 AMOUNT = "100.00"
 NOTICE_WITHIN_S = 20.0
 
-STATIONS = """
-query Nearest($near: LocationInput!) {
-  stations(near: $near, radius: 50000, product: GASOLINE_92, first: 3) {
-    edges { distance node { name address prices(product: GASOLINE_92) { unitPrice { text } } } }
-  }
-}"""
-BIND = """
-mutation Bind($number: String!) {
-  bindCard(input: { number: $number }) {
-    __typename
-    ... on BindCardSuccess { card { id brand maskedNumber } }
-    ... on UserError { code message }
-  }
-}"""
-CREATE = """
-mutation Create($card: ID!, $amount: Yuan!, $key: String!) {
-  createRecharge(input: { cardId: $card, amount: $amount, idempotencyKey: $key }) {
-    __typename
-    ... on CreateRechargeSuccess { order { id state reviewState amount { text } } }
-    ... on UserError { code message }
-  }
-}"""
-PAY = """
-mutation Pay($order: ID!, $key: String!) {
-  payRecharge(input: { orderId: $order, idempotencyKey: $key }) {
-    __typename
-    ... on PayRechargeSuccess { payment { package } }
-    ... on UserError { code message }
-  }
-}"""
-ARRIVALS = """
-subscription {
-  arrivals {
-    ... on StreamEvent { cursor }
-    ... on ArrivalEvent { notice { order { id } amount { text } arrivedAt text } }
-    ... on StreamGap { reason }
-  }
-}"""
-UPDATES = """
-subscription Updates($order: ID!) {
-  orderUpdated(id: $order) {
-    ... on StreamEvent { cursor }
-    ... on OrderEvent { order { state } }
-    ... on OrderGap { order { state } }
-  }
-}"""
+# Exactly as the files have them, since a server may know trusted documents only.
+DOCUMENTS = Path(__file__).with_name("documents")
+STATIONS, BIND, CREATE, PAY, ARRIVALS, UPDATES = (
+    (DOCUMENTS / f"demo_{name}.graphql").read_text(encoding="utf-8")
+    for name in ("nearest", "bind", "create", "pay", "arrivals", "updates")
+)
 
 
 class DemoFailed(Exception):

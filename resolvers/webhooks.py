@@ -57,7 +57,7 @@ async def register_webhook(info: Info, input: Given[RegisterWebhookInput]) -> Re
     made = await operations.register(
         viewer=context.signed_in,
         url=input.url,
-        asked=Asked(input.document, input.variables or {}, input.operation_name),
+        asked=Asked(input.document, input.variables or {}, input.operation_name, input.document_id),
         after=input.after,
         locale=context.locale,
         admission=webhooks.admission,

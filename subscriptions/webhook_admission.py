@@ -23,12 +23,12 @@ from domain.events.ports import StoredEvent
 from domain.events.queries import standing_of
 from domain.identity.viewer import Viewer
 from domain.webhooks.ports import Admitted, Asked, DocumentReason, WebhookDocumentInvalid
-from kernel.errors import Locale
+from kernel.errors import Locale, YoukaError
 from schema.types.context import Context, Loaders, Services
 from subscriptions.deliveries import OperationRefused
 from subscriptions.errors import is_internal
 from subscriptions.execution import ExecutableSchema, Executor
-from subscriptions.requests import GraphQLRequest
+from subscriptions.requests import Documents, GraphQLRequest
 
 CURSOR_ARGUMENT, CURSOR_TYPE = "after", "String"
 DETAIL_LENGTH_MAX = 256
@@ -56,9 +56,14 @@ class SchemaAdmission:
     """An Admission over one schema: it takes the first step of a subscription, with no event to come."""
 
     def __init__(
-        self, schema: ExecutableSchema, *, loaders: Callable[[], Loaders], services: Callable[[], Services]
+        self,
+        schema: ExecutableSchema,
+        *,
+        loaders: Callable[[], Loaders],
+        documents: Documents,
+        services: Callable[[], Services],
     ) -> None:
-        self._schema, self._loaders, self._services = schema, loaders, services
+        self._schema, self._documents, self._services = schema, documents, services
         self._executor = Executor(schema, loaders=loaders)
 
     async def admit(
@@ -66,20 +71,34 @@ class SchemaAdmission:
     ) -> Admitted:
         services = self._services()
         limits = services.settings
-        if len(asked.document) > limits.webhook_document_length_max:
+        document = self._text_of(asked)
+        if len(document) > limits.webhook_document_length_max:
             raise _invalid(DocumentReason.TOO_LONG, f"more than {limits.webhook_document_length_max} characters")
         if len(orjson.dumps(asked.variables)) > limits.webhook_variables_size_max_bytes:
             raise _invalid(DocumentReason.VARIABLES, f"more than {limits.webhook_variables_size_max_bytes} bytes")
-        event_type = self._check(asked)
-        context = Context(services=services, loaders=self._loaders(), viewer=viewer, locale=locale)
-        return Admitted(event_type=event_type, cursor=await self._first_step(asked, after, context))
+        event_type = self._check(document, asked)
+        context = Context(services=services, viewer=viewer, locale=locale)
+        request = request_of(document, asked, after)
+        return Admitted(
+            document=document, event_type=event_type, cursor=await self._first_step(request, after, context)
+        )
 
-    def _check(self, asked: Asked) -> str:
+    def _text_of(self, asked: Asked) -> str:
+        """Return the document's text. Raises WebhookDocumentInvalid."""
+        try:
+            text = self._documents.text_of(asked.document, [asked.document_id] if asked.document_id else [])
+        except YoukaError as error:
+            raise _invalid(DocumentReason.NOT_PERSISTED, error.message("en")) from None
+        if text is None:
+            raise _invalid(DocumentReason.MISSING, "give `document` or `documentId`")
+        return text
+
+    def _check(self, text: str, asked: Asked) -> str:
         """Return the root field. Raises WebhookDocumentInvalid."""
         if CURSOR_ARGUMENT in asked.variables:
             raise _invalid(DocumentReason.AFTER_GIVEN, "give the cursor as the input's own `after`")
         try:
-            document, errors = self._schema.read(asked.document)
+            document, errors = self._schema.read(text)
         except GraphQLError as error:
             raise _invalid(DocumentReason.SYNTAX, error.message) from None
         operation = _operation(document, asked.operation_name)
@@ -93,11 +112,11 @@ class SchemaAdmission:
             raise _invalid(DocumentReason.VARIABLES, coerced[0].message)
         return root.name.value
 
-    async def _first_step(self, asked: Asked, after: str | None, context: Context) -> str | None:
+    async def _first_step(self, request: GraphQLRequest, after: str | None, context: Context) -> str | None:
         """Return the cursor to start from. Raises WebhookDocumentInvalid or CursorInvalid."""
         start = Start()
         try:
-            prepared = self._executor.prepare(request_of(asked, after), context)
+            prepared = self._executor.prepare(request, context)
             deliveries = await self._executor.subscribe(prepared, context, events=start)
         except OperationRefused as refusal:
             raise _refusal(refusal) from None
@@ -111,10 +130,10 @@ class SchemaAdmission:
         return (await standing_of(stream)).cursor(position)
 
 
-def request_of(asked: Asked, after: str | None) -> GraphQLRequest:
+def request_of(document: str, asked: Asked, after: str | None) -> GraphQLRequest:
     """Return the subscription as it is executed from a cursor."""
     return GraphQLRequest(
-        query=asked.document,
+        query=document,
         variables={**asked.variables, CURSOR_ARGUMENT: after},
         operation_name=asked.operation_name,
         extensions=None,

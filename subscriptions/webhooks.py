@@ -101,12 +101,11 @@ class Deliverer:
         executor: Executor,
         *,
         services: Services,
-        loaders: Callable[[], Loaders],
         sender: WebhookSender,
         poked: asyncio.Event | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._executor, self._services, self._loaders = executor, services, loaders
+        self._executor, self._services = executor, services
         self._sender, self._clock = sender, clock
         self._settings = services.settings
         self._policy = Policy.of(services.settings)
@@ -239,7 +238,6 @@ class Deliverer:
             return
         context = Context(
             services=self._services,
-            loaders=self._loaders(),
             viewer=queries.owner_of(webhook, now=self._clock()),
             locale=locale,
             clock=self._clock,
@@ -247,7 +245,7 @@ class Deliverer:
         source = Noting(self._services.events)
         try:
             asked = Asked(webhook.document, webhook.variables, webhook.operation_name)
-            prepared = self._executor.prepare(request_of(asked, webhook.cursor), context)
+            prepared = self._executor.prepare(request_of(webhook.document, asked, webhook.cursor), context)
             stream = await self._executor.subscribe(prepared, context, events=source)
             async with aclosing(stream):
                 while (delivery := await _next(stream)) is not None:
@@ -361,7 +359,7 @@ async def delivering_webhooks(
 ) -> AsyncIterator[Deliverer]:
     """Deliver webhooks for as long as the context lasts."""
     executor = Executor(schema, loaders=loaders)
-    deliverer = Deliverer(executor, services=services, loaders=loaders, sender=sender, poked=poked)
+    deliverer = Deliverer(executor, services=services, sender=sender, poked=poked)
     deliverer.start()
     try:
         yield deliverer

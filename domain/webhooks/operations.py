@@ -81,7 +81,7 @@ async def register(
         client_id=viewer.client_id,
         scopes=sorted(viewer.scopes),
         url=url,
-        document=asked.document,
+        document=admitted.document,
         variables=asked.variables,
         operation_name=asked.operation_name,
         event_type=admitted.event_type,

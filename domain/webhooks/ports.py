@@ -48,26 +48,33 @@ class WebhookSender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A subscription as a partner registers it; `variables` without `after`, which is ours to give."""
+    """A subscription as a partner registers it; `variables` without `after`, which is ours to give.
 
-    document: str
+    The document is given as its text, or by the id of a persisted one, or by both.
+    """
+
+    document: str | None
     variables: dict[str, Any]
     operation_name: str | None
+    document_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A subscription that the viewer may take now: its root field, and the cursor from which it starts.
+    """A subscription that the viewer may take now: its document, its root field, and the cursor where it starts.
 
     `cursor` is null where the first event is the state of things itself, so that nothing can be missed before it.
     """
 
+    document: str
     event_type: str
     cursor: str | None
 
 
 class DocumentReason(StrEnum):
     TOO_LONG = "TOO_LONG"
+    MISSING = "MISSING"
+    NOT_PERSISTED = "NOT_PERSISTED"
     SYNTAX = "SYNTAX"
     VALIDATION = "VALIDATION"
     OPERATION = "OPERATION"

@@ -286,6 +286,8 @@ described(
     "Why a document cannot feed a webhook.",
     {
         "TOO_LONG": "It has too many characters.",
+        "MISSING": "There is neither a document nor the id of one.",
+        "NOT_PERSISTED": "It is not a persisted document, or the id is that of another one.",
         "SYNTAX": "It is not GraphQL.",
         "VALIDATION": "It is not valid for this schema.",
         "OPERATION": "It is not one subscription operation.",

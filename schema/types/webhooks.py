@@ -106,8 +106,12 @@ WebhookConnection = Connection[Webhook]
 @strawberry.input(description="A subscription, and where its events are sent.")
 class RegisterWebhookInput:
     url: str = strawberry.field(description="An https URL on the public internet, without a user in it.")
-    document: str = strawberry.field(
-        description="One subscription operation with one field; declares `$after: String` and gives it as `after`."
+    document: str | None = strawberry.field(
+        default=None,
+        description="One subscription operation with one field; declares `$after: String` and gives it as `after`.",
+    )
+    document_id: str | None = strawberry.field(
+        default=None, description="The id of a persisted document, in place of its text."
     )
     variables: JsonObject | None = strawberry.field(default=None, description="Its variables, without `after`.")
     operation_name: str | None = strawberry.field(default=None, description="The name of the operation.")

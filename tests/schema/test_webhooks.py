@@ -16,6 +16,7 @@ from domain.webhooks.queries import SCOPE
 from kernel.clock import utc_now
 from kernel.states import SuspensionReason
 from models.webhooks import Webhook, WebhookDelivery
+from schema.extensions.trusted import SOURCES, hash_of
 from schema.types.relay import global_id
 from tests.factories import create_staff
 from tests.schema.conftest import Client
@@ -27,9 +28,14 @@ from tests.webhooks.support import ARRIVALS, Arrivals, amounts
 FIELDS = """id url document variables operationName eventType cursor state suspensionReason failingSince nextAttemptAt
   previousSecretUntil createdAt"""
 REGISTER = f"""
-mutation ($url: String!, $document: String!, $variables: JSONObject, $operation: String, $after: String) {{
+mutation (
+  $url: String!, $document: String, $documentId: String, $variables: JSONObject, $operation: String, $after: String
+) {{
   answer: registerWebhook(
-    input: {{ url: $url, document: $document, variables: $variables, operationName: $operation, after: $after }}
+    input: {{
+      url: $url, document: $document, documentId: $documentId, variables: $variables, operationName: $operation
+      after: $after
+    }}
   ) {{
     __typename
     ... on WebhookSecretSuccess {{ secret webhook {{ {FIELDS} }} }}
@@ -210,6 +216,7 @@ async def test_a_token_without_the_scope_does_nothing(
 DOCUMENTS = {
     "syntax": ("subscription {", None, "SYNTAX"),
     "empty": ("", None, "SYNTAX"),
+    "missing": (None, None, "MISSING"),
     "unknown-field": ("subscription ($after: String) { nothing(after: $after) { __typename } }", None, "VALIDATION"),
     "query": ("query { viewer { profile { id } } }", None, "OPERATION"),
     "mutation": ('mutation { deleteWebhook(input: {webhookId: "x"}) { __typename } }', None, "OPERATION"),
@@ -257,13 +264,28 @@ DOCUMENTS = {
 
 @pytest.mark.parametrize(("document", "variables", "reason"), DOCUMENTS.values(), ids=DOCUMENTS)
 async def test_a_document_that_cannot_feed_a_webhook(
-    partner: Client, receiver: Receiver, document: str, variables: Any, reason: str
+    partner: Client, receiver: Receiver, document: str | None, variables: Any, reason: str
 ) -> None:
     given = {"url": receiver.url, "document": document, "variables": variables}
     assert await refused(partner, REGISTER, **given) == ("InvalidWebhookDocument", "WEBHOOK_DOCUMENT_INVALID")
     answer = await ask(partner, REGISTER, **given)
     assert answer["documentReason"] == reason
     assert answer["detail"]
+    assert await rows() == []
+
+
+async def test_a_persisted_document_is_named_by_its_id(partner: Client, receiver: Receiver) -> None:
+    """None of the first-party documents takes a cursor, so none of them can feed a webhook; but they are found."""
+    known = hash_of((SOURCES / "demo_arrivals.graphql").read_text(encoding="utf-8"))
+    for identifier, reason in (
+        (known, "AFTER_MISSING"),
+        (f"sha256:{known}", "AFTER_MISSING"),
+        ("0" * 64, "NOT_PERSISTED"),
+    ):
+        answer = await ask(partner, REGISTER, url=receiver.url, documentId=identifier)
+        assert (answer["code"], answer["documentReason"]) == ("WEBHOOK_DOCUMENT_INVALID", reason)
+    answer = await ask(partner, REGISTER, url=receiver.url, documentId=known, document=ARRIVALS)
+    assert answer["documentReason"] == "NOT_PERSISTED"
     assert await rows() == []
 
 

@@ -28,6 +28,7 @@ from models.orders import RechargeOrder
 from models.webhooks import Webhook, WebhookDelivery
 from resolvers import loaders
 from schema import root
+from schema.extensions.trusted import TrustedDocuments, hash_of
 from schema.types.context import Services, Webhooks
 from subscriptions.broadcasting import create_broadcast
 from subscriptions.execution import Executor
@@ -188,7 +189,12 @@ async def house(**values: Any) -> AsyncIterator[House]:
             stations=cast(Any, None),
             prices=cast(Any, None),
             webhooks=Webhooks(
-                admission=SchemaAdmission(SCHEMA, loaders=loaders.build, services=lambda: services),
+                admission=SchemaAdmission(
+                    SCHEMA,
+                    loaders=loaders.build,
+                    documents=TrustedDocuments({hash_of(ARRIVALS): ARRIVALS}, only=settings.trusted_documents_only),
+                    services=lambda: services,
+                ),
                 sender=sender,
                 policy=Policy.of(settings),
                 poke=poked.set,

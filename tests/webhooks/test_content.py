@@ -9,18 +9,20 @@ import pytest
 
 from domain.events.ports import StoredEvent
 from domain.events.streams import arrivals_stream
+from domain.webhooks.ports import DocumentReason, WebhookDocumentInvalid
 from kernel.clock import utc_now
 from kernel.sealing import Sealer
 from kernel.states import SuspensionReason, WebhookState
 from models.webhooks import Webhook
 from resolvers import loaders
+from schema.extensions.trusted import hash_of
 from schema.types.relay import global_id
 from subscriptions.execution import Executor
 from subscriptions.webhooks import Deliverer
 from tests.subscriptions.listening import cursor_of
 from tests.subscriptions.support import eventually
 from tests.webhooks.receiver import Receiver
-from tests.webhooks.support import SCHEMA, Arrivals, amounts, create_partner, house, log_of, suspended
+from tests.webhooks.support import ARRIVALS, SCHEMA, Arrivals, amounts, create_partner, house, log_of, suspended
 
 ORDER = """
 subscription ($id: ID!, $after: String) {
@@ -82,6 +84,21 @@ async def test_what_begins_with_the_state_of_things_sends_that_once(receiver: Re
     assert message["type"] == "orderUpdated"
     assert message["data"]["changes"]["order"] == {"state": "PENDING_PAYMENT"}
     assert arrival.verified(other.secret)["type"] == "arrivals"
+
+
+@any_engine
+async def test_where_only_persisted_documents_are_executed_no_other_feeds_a_webhook(receiver: Receiver) -> None:
+    partner = await create_partner()
+    arrivals = await Arrivals.of(partner)
+    async with house(trusted_documents_only=True) as here:
+        with pytest.raises(WebhookDocumentInvalid) as refused:
+            await here.register(partner, receiver.url, document=ARRIVALS + " ")
+        assert refused.value.values["reason"] is DocumentReason.NOT_PERSISTED
+        assert await Webhook.all().count() == 0
+        made = await here.register(partner, receiver.url, document=None, document_id=hash_of(ARRIVALS))
+        assert made.webhook.document == ARRIVALS
+        await arrivals.happen(1)
+        await receiver.until(1)
 
 
 @any_engine
