@@ -203,7 +203,6 @@ async def house(**values: Any) -> AsyncIterator[House]:
         deliverer = Deliverer(
             Executor(SCHEMA, loaders=loaders.build),
             services=services,
-            loaders=loaders.build,
             sender=sender,
             poked=poked,
             clock=clock,

@@ -173,7 +173,6 @@ async def test_what_fails_on_our_side_is_tried_again_and_sends_nothing(
         broken = Deliverer(
             Executor(SCHEMA, loaders=loaders.build),
             services=dataclasses.replace(here.services, events=Broken()),
-            loaders=loaders.build,
             sender=here.services.webhooks.sender,  # type: ignore[union-attr]
             clock=here.clock,
         )
