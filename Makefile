@@ -28,10 +28,10 @@ export PIP_NO_INPUT := 1
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run demo token test check lint bench storm growth fanout lock sdl migrate clean
+.PHONY: help run demo token test check lint bench storm growth fanout lock sdl documents migrate clean
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.runtime ## start the server, the worker and the sandbox on 127.0.0.1 (PORT, SANDBOX_PORT, DATA_DIR, …)
 	@$(PY) -m deploy.local
@@ -53,6 +53,7 @@ lint: $(VENV)/.dev ## everything in check but the tests
 	$(PY) -m mypy
 	PYTHONPATH=. $(VENV)/bin/lint-imports
 	$(PY) -m schema.sdl --check
+	$(PY) -m schema.extensions.trusted --check
 
 bench: $(VENV)/.dev ## measure queries and recharges beside a plain strawberry server
 	@$(PY) -m bench
@@ -73,6 +74,9 @@ lock: ## refresh both lock files (needs uv; ARGS="--upgrade" moves to newer vers
 
 sdl: $(VENV)/.runtime ## write schema/schema.graphql from the code
 	@$(PY) -m schema.sdl
+
+documents: $(VENV)/.runtime ## write schema/documents.json, the documents that requests may name by a hash
+	@$(PY) -m schema.extensions.trusted
 
 migrate: $(VENV)/.runtime ## bring the database of DATABASE_URL (or DATA_DIR) to the newest schema
 	@$(PY) -m models.database

@@ -6,35 +6,46 @@ import asyncio
 import gc
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 from domain.identity.tokens import authority
 from domain.orders.policy import Policy
+from domain.stations.feed import PriceFeed
 from domain.stations.index import StationIndex
+from domain.webhooks.policy import Policy as WebhookPolicy
 from endpoints import callbacks, graphiql, health, oauth
 from gateways.assembly import ThirdPartySettingsWrong, third_parties
+from gateways.webhooks import sending
 from jobs.assembly import relaying, working
 from jobs.wakes import forwarding_wakes
 from kernel import keys
 from kernel.logs import configure_logging, get_logger
+from kernel.pubsub import ShardingUnsupported, require_sharding
 from kernel.settings import Settings, get_settings
 from models.database import connected
 from resolvers import loaders
 from schema import root
-from schema.types.context import Services
+from schema.extensions.trusted import TrustedDocuments
+from schema.types.context import Services, Webhooks
 from subscriptions.broadcasting import create_broadcast
+from subscriptions.draining import REQUESTS_PATIENCE_S, Server
 from subscriptions.frames import WebSocketConnection
 from subscriptions.hub import Hub
 from subscriptions.server import GraphQLApp
+from subscriptions.webhook_admission import SchemaAdmission
+from subscriptions.webhooks import delivering_webhooks
 
 log = get_logger(__name__)
 
-SHUTDOWN_WITHIN_S = 8
+GRAPHQL_PATH = "/graphql"
+# As uvicorn ends where it cannot start.
+STARTUP_FAILED = 3
 
 
 class NotStarted(RuntimeError):
@@ -54,6 +65,11 @@ class House:
         if self._graphql is None:
             raise NotStarted
         await self._graphql(scope, receive, send)
+
+    async def drain(self) -> None:
+        """End what is open behind `/graphql`."""
+        if self._graphql is not None:
+            await self._graphql.drain()
 
     @property
     def services(self) -> Services:
@@ -77,7 +93,10 @@ class House:
                 await stack.enter_async_context(working(settings, parties, sealer))
             stations = StationIndex()
             await stations.current()
-            self._services = Services(
+            sender = await stack.enter_async_context(sending(settings))
+            poked = asyncio.Event()
+            documents = TrustedDocuments.read(only=settings.trusted_documents_only)
+            self._services = services = Services(
                 settings=settings,
                 third_parties=parties,
                 policy=Policy.of(settings),
@@ -85,11 +104,24 @@ class House:
                 tokens=authority(settings),
                 events=hub,
                 stations=stations,
+                prices=PriceFeed(stations),
+                webhooks=Webhooks(
+                    admission=SchemaAdmission(
+                        self._schema, loaders=loaders.build, documents=documents, services=lambda: self.services
+                    ),
+                    sender=sender,
+                    policy=WebhookPolicy.of(settings),
+                    poke=poked.set,
+                ),
+            )
+            await stack.enter_async_context(
+                delivering_webhooks(self._schema, services=services, loaders=loaders.build, sender=sender, poked=poked)
             )
             self._graphql = GraphQLApp(
                 self._schema,
-                self._services,
+                services,
                 loaders=loaders.build,
+                documents=documents,
                 graphiql_page=graphiql.page if settings.development else None,
             )
             log.info("server.started", worker=settings.runs_worker)
@@ -97,7 +129,21 @@ class House:
             self._graphql = self._services = None
 
 
-def create_app(settings: Settings) -> Starlette:
+class Application(Starlette):
+    """The routes, and before them `/graphql`: a connection that is kept for hours does not keep a router with it."""
+
+    def __init__(self, house: House, **options: Any) -> None:
+        super().__init__(**options)
+        self.house = house
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in {"http", "websocket"} and scope["path"] == GRAPHQL_PATH:
+            await self.house(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def create_app(settings: Settings) -> Application:
     house = House()
 
     @asynccontextmanager
@@ -106,24 +152,26 @@ def create_app(settings: Settings) -> Starlette:
             yield
 
     routes: list[BaseRoute] = [
-        Route("/graphql", house),
-        WebSocketRoute("/graphql", house),
         *callbacks.routes(lambda: house.services.third_parties, settings),
         *health.routes,
     ]
     if settings.development:
         routes += graphiql.routes()
         routes += oauth.routes(lambda: house.services.tokens, lambda: house.services.third_parties.login)
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Application(house, routes=routes, lifespan=lifespan)
 
 
 app = create_app(get_settings())
 
 
 async def check(settings: Settings) -> None:
-    """Read every key before anything starts. Raises KeyMissing or ThirdPartySettingsWrong, which name the settings."""
+    """Read every key before anything starts.
+
+    Raises KeyMissing, ThirdPartySettingsWrong or ShardingUnsupported, which name the settings.
+    """
     keys.sealer(settings)
     keys.token_key(settings)
+    await require_sharding(settings)
     async with third_parties(settings):
         pass
 
@@ -133,25 +181,31 @@ def main() -> int:
     configure_logging(log_format=settings.log_format, level=settings.log_level)
     try:
         asyncio.run(check(settings))
-    except (ThirdPartySettingsWrong, keys.KeyMissing) as error:
+    except (ThirdPartySettingsWrong, ShardingUnsupported, keys.KeyMissing) as error:
         sys.stderr.write(f"youka: {error}\n")
         return 2
     # What is loaded by now stays; a full collection that walks it would stop every request for a tenth of a second.
     gc.collect()
     gc.freeze()
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         ws=WebSocketConnection,
         ws_max_size=settings.websocket_frame_size_max_bytes,
         ws_per_message_deflate=False,
-        timeout_graceful_shutdown=SHUTDOWN_WITHIN_S,
+        # Conversations ask for signs of life themselves, by messages that a browser can answer.
+        ws_ping_interval=None,
+        timeout_graceful_shutdown=REQUESTS_PATIENCE_S,
         server_header=False,
     )
-    return 0
+    server = Server(config, drain=app.house.drain)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    return 0 if server.started else STARTUP_FAILED
 
 
 if __name__ == "__main__":

@@ -124,11 +124,17 @@ ARRIVALS = Tab(
 # of the tab before, or say `make demo`.
 subscription Arrivals {
   arrivals {
-    cursor
-    notice {
-      order { id }
-      amount { text }
-      arrivedAt
+    ... on StreamEvent { cursor }
+    ... on ArrivalEvent {
+      notice {
+        order { id }
+        amount { text }
+        arrivedAt
+      }
+    }
+    ... on ArrivalGap {
+      reason
+      arrivals { order { id } }
     }
   }
 }

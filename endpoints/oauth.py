@@ -8,7 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from authlib.oauth2 import OAuth2Error
-from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError, UnsupportedGrantTypeError
+from authlib.oauth2.rfc6749.errors import (
+    InvalidGrantError,
+    InvalidRequestError,
+    InvalidScopeError,
+    UnsupportedGrantTypeError,
+)
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -23,6 +28,8 @@ from kernel.clock import utc_now
 GRANT_TYPE = "urn:youka:oauth:grant-type:mini-program"
 CLIENT_ID = "mini-program"
 SCOPES = frozenset({"profile", "cards", "recharge"})
+# What is given only to who asks for it.
+SCOPES_ON_REQUEST = frozenset({"webhooks"})
 FORM_TYPE = "application/x-www-form-urlencoded"
 CODE_LENGTH_MAX = 256
 FIELDS_MAX = 10
@@ -38,23 +45,25 @@ class TemporarilyUnavailable(OAuth2Error):  # type: ignore[misc]
 
 def routes(tokens: Callable[[], TokenAuthority], login: Callable[[], MiniProgramLogin]) -> list[Route]:
     async def token(request: Request) -> Response:
-        """Exchange `grant_type` and `code` for an access token; a code works once."""
+        """Exchange `grant_type` and `code` for an access token; a code works once. `scope` names other scopes."""
         now = utc_now()
         try:
-            user = await sign_in(code=_code(await _form(request)), login=login(), now=now)
+            form = await _form(request)
+            code, scopes = _code(form), _scopes(form)
+            user = await sign_in(code=code, login=login(), now=now)
         except LoginCodeRefused as error:
             return _refused(InvalidGrantError(error.message("en")))
         except LoginUnavailable as error:
             return _refused(TemporarilyUnavailable(error.message("en")))
         except OAuth2Error as error:
             return _refused(error)
-        access_token = tokens().issue(user_id=user.id, client_id=CLIENT_ID, scopes=SCOPES, now=now)
+        access_token = tokens().issue(user_id=user.id, client_id=CLIENT_ID, scopes=scopes, now=now)
         return JSONResponse(
             {
                 "access_token": access_token,
                 "token_type": "Bearer",
                 "expires_in": tokens().lifetime_s,
-                "scope": " ".join(sorted(SCOPES)),
+                "scope": " ".join(sorted(scopes)),
             },
             headers=NO_STORE,
         )
@@ -81,6 +90,17 @@ def _code(form: FormData) -> str:
     if not isinstance(code, str) or not 0 < len(code) <= CODE_LENGTH_MAX:
         raise InvalidRequestError("send the login code as the field code")
     return code
+
+
+def _scopes(form: FormData) -> frozenset[str]:
+    """Return the scopes that are asked for (RFC 6749, section 3.3); the usual ones where none is."""
+    asked = form.get("scope")
+    if asked is None:
+        return SCOPES
+    scopes = frozenset(asked.split()) if isinstance(asked, str) else frozenset()
+    if not scopes or not scopes <= SCOPES | SCOPES_ON_REQUEST:
+        raise InvalidScopeError
+    return scopes
 
 
 def _refused(error: OAuth2Error) -> JSONResponse:

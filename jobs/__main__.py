@@ -8,10 +8,11 @@ import signal
 import sys
 
 from gateways.assembly import ThirdPartySettingsWrong, third_parties
-from jobs import audit, finance, imports, ledger_partitions, manual_queue, operators, work_status
+from jobs import audit, epochs, finance, imports, ledger_partitions, manual_queue, operators, work_status
 from jobs.assembly import publishing_to_redis, working
 from kernel import keys
 from kernel.logs import configure_logging, get_logger
+from kernel.pubsub import ShardingUnsupported, require_sharding
 from kernel.settings import get_settings
 from models.database import connected
 
@@ -21,6 +22,7 @@ log = get_logger(__name__)
 async def work() -> int:
     """Run due work until a signal comes; what runs then gets a few seconds to end."""
     settings = get_settings()
+    await require_sharding(settings)
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -38,12 +40,13 @@ async def work() -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m jobs",
-        description="The worker (without a command), imports, the books, the manual queue, staff, offers.",
+        description="The worker (without a command), imports, the books, events, the manual queue, staff, offers.",
     )
     commands = parser.add_subparsers(metavar="COMMAND")
     imports.add_commands(commands)
     audit.add_command(commands)
     finance.add_commands(commands)
+    epochs.add_command(commands)
     ledger_partitions.add_command(commands)
     operators.add_commands(commands)
     manual_queue.add_commands(commands)
@@ -55,7 +58,7 @@ def main() -> int:
         return int(arguments.run(arguments))
     try:
         return asyncio.run(work())
-    except (ThirdPartySettingsWrong, keys.KeyMissing) as error:
+    except (ThirdPartySettingsWrong, ShardingUnsupported, keys.KeyMissing) as error:
         print(f"youka: {error}", file=sys.stderr)
         return 2
 

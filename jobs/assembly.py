@@ -61,7 +61,7 @@ async def publishing_to_redis(settings: Settings) -> AsyncIterator[None]:
     if not settings.redis_url:
         yield
         return
-    publisher = RedisPublisher(settings.redis_url)
+    publisher = RedisPublisher(settings.redis_url, sharded=settings.redis_sharded_pubsub)
     try:
         async with relaying(publisher, settings), forwarding_wakes(settings.redis_url):
             yield

@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from domain.events import signals
 from kernel.backoff import Backoff
 from kernel.logs import get_logger
+from kernel.pubsub import ShardedPublisher
 from kernel.tasks import spawn
 
 log = get_logger(__name__)
@@ -28,16 +29,22 @@ HEARTBEAT_INTERVAL_S = 15
 
 
 class RedisPublisher:
-    """Publishes straight to Redis, for relays of processes that have no hub of their own."""
+    """Publishes straight to Redis, for relays of processes that have no hub of their own.
 
-    def __init__(self, url: str) -> None:
+    Wakes are not sharded: a cluster passes an ordinary message on to all of its nodes, whichever a process hears.
+    """
+
+    def __init__(self, url: str, *, sharded: bool = False) -> None:
         self._client = connect(url)
+        self._shards = ShardedPublisher(url) if sharded else None
 
     async def publish(self, channel: str, message: Any) -> None:
-        await self._client.publish(channel, message)
+        await (self._shards or self._client).publish(channel, message)
 
     async def close(self) -> None:
         await self._client.aclose()
+        if self._shards:
+            await self._shards.close()
 
 
 def connect(url: str) -> Redis:

@@ -108,13 +108,52 @@ class Settings(BaseSettings):
     finance_batch_size_max: Annotated[int, Field(ge=1)] = 500
     finance_lag_warning_s: Annotated[float, Field(gt=0)] = 60.0
 
+    webhooks_per_user_max: Annotated[int, Field(ge=1)] = 10
+    webhook_ports: tuple[int, ...] = (443,)
+    webhook_document_length_max: Annotated[int, Field(ge=1)] = 8_192
+    webhook_variables_size_max_bytes: Annotated[int, Field(ge=2)] = 8 * 1024
+    webhook_payload_size_max_bytes: Annotated[int, Field(ge=1_024)] = 256 * 1024
+    webhook_answer_size_max_bytes: Annotated[int, Field(ge=1)] = 4 * 1024
+    webhook_timeout_s: Annotated[float, Field(gt=0)] = 15.0
+    webhook_retry_after_max_s: Annotated[float, Field(gt=0)] = 3_600.0
+    webhook_give_up_after_s: Annotated[float, Field(gt=0)] = 86_400.0
+    webhook_secret_overlap_s: Annotated[float, Field(ge=0)] = 86_400.0
+    webhook_log_days: Annotated[int, Field(ge=1)] = 30
+    webhook_lease_s: Annotated[float, Field(gt=0)] = 3.0
+    webhook_poll_interval_ms: Annotated[int, Field(ge=1)] = 1_000
+    webhook_turn_s: Annotated[float, Field(gt=0)] = 5.0
+    webhooks_held_max: Annotated[int, Field(ge=1)] = 500
+    webhooks_concurrent_max: Annotated[int, Field(ge=1)] = 32
+    webhook_stop_patience_s: Annotated[float, Field(ge=0)] = 2.0
+
     page_size_max: Annotated[int, Field(ge=1)] = 100
     search_radius_max_m: Annotated[int, Field(ge=1)] = 50_000
     subscriptions_per_connection_max: Annotated[int, Field(ge=1)] = 50
     subscription_queue_size_max: Annotated[int, Field(ge=1)] = 256
     subscription_check_interval_ms: Annotated[int, Field(ge=1)] = 5_000
+    # Prices that were announced late are compared with the events of the last days.
+    event_history_days: Annotated[int, Field(ge=2)] = 30
+    snapshot_arrivals_max: Annotated[int, Field(ge=1)] = 50
+    snapshot_prices_max: Annotated[int, Field(ge=1)] = 500
+    snapshot_alerts_max: Annotated[int, Field(ge=1)] = 100
+    devices_per_user_max: Annotated[int, Field(ge=1)] = 20
+    redis_sharded_pubsub: bool = False
     connection_init_timeout_s: Annotated[float, Field(gt=0)] = 5.0
+    connections_max: Annotated[int, Field(ge=1)] = 20_000
+    connections_per_address_max: Annotated[int, Field(ge=1)] = 10_000
+    connections_per_user_max: Annotated[int, Field(ge=1)] = 20
+    # The header in which our own proxy names the client, such as X-Forwarded-For; only its last element is believed.
+    client_address_header: str = ""
+    messages_per_second_max: Annotated[float, Field(gt=0)] = 50.0
+    messages_burst_max: Annotated[int, Field(ge=1)] = 200
+    websocket_ping_interval_s: Annotated[float, Field(gt=0)] = 25.0
     websocket_frame_size_max_bytes: Annotated[int, Field(ge=1_024)] = 64 * 1024
+    sse_heartbeat_interval_s: Annotated[float, Field(gt=0)] = 15.0
+    token_expiry_warning_s: Annotated[float, Field(gt=0)] = 60.0
+    slow_reader_patience_s: Annotated[float, Field(gt=0)] = 10.0
+    reconnect_spread_ms: Annotated[int, Field(ge=1)] = 5_000
+    drain_patience_s: Annotated[float, Field(gt=0)] = 3.0
+    trusted_documents_only: bool = False
     request_body_size_max_bytes: Annotated[int, Field(ge=1_024)] = 256 * 1024
     relay_batch_size_max: Annotated[int, Field(ge=1)] = 500
     relay_poll_interval_ms: Annotated[int, Field(ge=1)] = 250

@@ -129,6 +129,21 @@ class InterventionAction(StrEnum):
     DISMISS = "DISMISS"
 
 
+class WebhookState(StrEnum):
+    ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"  # by its owner
+    SUSPENDED = "SUSPENDED"  # by us; the reason says why
+
+
+class SuspensionReason(StrEnum):
+    """Why deliveries to a webhook have stopped until its owner resumes it."""
+
+    FAILING = "FAILING"  # one event could not be delivered for a day
+    GONE = "GONE"  # the receiver answered 410
+    OWNER_GONE = "OWNER_GONE"
+    REFUSED = "REFUSED"  # the subscription itself is refused by now
+
+
 class CardBrand(StrEnum):
     SINOPEC = "SINOPEC"  # 中石化
     PETROCHINA = "PETROCHINA"  # 中石油

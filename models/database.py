@@ -39,6 +39,7 @@ MODEL_MODULES = (
     "models.pricing",
     "models.reviews",
     "models.stations",
+    "models.webhooks",
 )
 
 P = ParamSpec("P")

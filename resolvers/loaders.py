@@ -17,11 +17,13 @@ from domain.payments import top_ups
 from domain.pricing import queries as pricing
 from domain.pricing.queries import HistoryPage, ZonePrice
 from domain.stations import queries as stations
+from domain.webhooks import queries as webhooks
 from kernel.clock import utc_now
 from kernel.states import OrderState
 from models.cards import FuelCard
 from models.orders import RechargeOrder
 from models.payments import WalletTopUp
+from models.webhooks import WebhookDelivery
 from schema.types.context import Loaders
 from schema.types.relay import Page
 
@@ -50,6 +52,7 @@ def build(clock: Callable[[], datetime] = utc_now) -> Loaders:
         prices=DataLoader(load_fn=pricing.prices_by_ids, cache=False),
         current_prices=DataLoader(load_fn=current_prices, cache=False),
         price_history=DataLoader(load_fn=price_history, cache=False),
+        webhook_deliveries=DataLoader(load_fn=_webhook_deliveries, cache=False),
     )
 
 
@@ -73,5 +76,15 @@ async def _top_ups_of_viewer(keys: list[tuple[Viewer, Page]]) -> list[list[Walle
     found = {
         (viewer, page): await top_ups.of_viewer(viewer=viewer, first=page.limit, after=page.after_id)
         for viewer, page in set(keys)
+    }
+    return [found[key] for key in keys]
+
+
+async def _webhook_deliveries(keys: list[tuple[Viewer, UUID, Page]]) -> list[list[WebhookDelivery]]:
+    found = {
+        (viewer, webhook_id, page): await webhooks.deliveries(
+            viewer=viewer, webhook_id=webhook_id, first=page.limit, after=page.after_id
+        )
+        for viewer, webhook_id, page in set(keys)
     }
     return [found[key] for key in keys]

@@ -15,6 +15,7 @@ from domain.payments import top_ups
 from resolvers.offers import offer_by_key
 from resolvers.prices import price_by_key, zone_by_key
 from resolvers.stations import station_by_key
+from resolvers.webhooks import webhook_by_key
 from schema.types.cards import Card
 from schema.types.context import Info
 from schema.types.orders import Order
@@ -61,4 +62,5 @@ FINDERS: dict[str, Callable[[Info, UUID], Awaitable[Node | None]]] = {
     "Profile": _profile,
     "Station": station_by_key,
     "TopUp": _top_up,
+    "Webhook": webhook_by_key,
 }

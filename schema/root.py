@@ -5,30 +5,43 @@ from __future__ import annotations
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from resolvers import cards, cases, nodes, offers, orders, prices, stations, viewer, wallet
+from resolvers import cards, cases, nodes, notices, offers, orders, prices, stations, viewer, wallet, webhooks
 from schema.extensions.documents import Schema
+from schema.types.alerts import AlertStreamEvent
 from schema.types.cases import CaseConnection, OrderReviewConnection
+from schema.types.delivery import LATEST_FOR_EVERYONE, LOSSLESS_FOR_VIEWER
 from schema.types.errors import PriceChangedError
-from schema.types.notices import ArrivalEvent, OrderEvent, PriceChangeEvent
+from schema.types.notices import ArrivalStreamEvent, NoticeConnection
 from schema.types.offers import OfferConnection
+from schema.types.order_events import OrderStreamEvent
 from schema.types.orders import Order
 from schema.types.payloads import (
+    AckNoticePayload,
     BindCardPayload,
     CancelRechargePayload,
     CasePayload,
     CreateRechargePayload,
+    DeleteWebhookPayload,
+    PauseWebhookPayload,
     PayRechargePayload,
     ProposeReversalPayload,
+    RegisterWebhookPayload,
+    ResumeWebhookPayload,
     ReviewOrderPayload,
+    RotateWebhookSecretPayload,
+    SendTestWebhookPayload,
     StartFaceCheckPayload,
     SyncDraftOrdersPayload,
     TopUpWalletPayload,
+    UpdateWebhookPayload,
 )
+from schema.types.price_events import PriceStreamEvent
 from schema.types.prices import PriceConnection
 from schema.types.relay import Node
 from schema.types.scalars import SCALARS
 from schema.types.stations import Station, StationConnection
 from schema.types.viewer import Viewer
+from schema.types.webhooks import WebhookConnection
 from subscriptions import streams
 
 
@@ -53,11 +66,19 @@ class Query:
         resolver=orders.order,
         description="One order of the viewer, or any order for staff; null where there is none with this id.",
     )
+    notices: NoticeConnection = strawberry.field(
+        resolver=notices.notices,
+        description="到账通知 without a subscription: the viewer's arrivals, oldest first, with the same cursors.",
+    )
     reviews: OrderReviewConnection = strawberry.field(
         resolver=cases.reviews, description="Paid orders that wait for a review, oldest first. For staff."
     )
     cases: CaseConnection = strawberry.field(
         resolver=cases.cases, description="Cases that are not resolved, oldest first. For staff."
+    )
+    webhooks: WebhookConnection = strawberry.field(
+        resolver=webhooks.webhooks,
+        description="The viewer's webhooks, newest first. For tokens with the scope `webhooks`.",
     )
     node: Node | None = strawberry.field(
         resolver=nodes.node, description="Any object by its id; null where there is none that the viewer may see."
@@ -88,6 +109,10 @@ class Mutation:
     top_up_wallet: TopUpWalletPayload = strawberry.field(
         resolver=wallet.top_up_wallet, description="Pay money into the viewer's wallet."
     )
+    ack_notice: AckNoticePayload = strawberry.field(
+        resolver=notices.ack_notice,
+        description="Keep how far a device has read the viewer's arrivals, for devices that cannot keep a cursor.",
+    )
     review_order: ReviewOrderPayload = strawberry.field(
         resolver=cases.review_order, description="Decide on a paid order that waits for a review. For risk staff."
     )
@@ -102,24 +127,59 @@ class Mutation:
     approve_case: CasePayload = strawberry.field(
         resolver=cases.approve_case, description="Let happen what somebody else has proposed. For finance staff."
     )
+    register_webhook: RegisterWebhookPayload = strawberry.field(
+        resolver=webhooks.register_webhook,
+        description="Have the events of a subscription sent to a URL. For tokens with the scope `webhooks`.",
+    )
+    update_webhook: UpdateWebhookPayload = strawberry.field(
+        resolver=webhooks.update_webhook, description="Send a webhook's events to another URL."
+    )
+    pause_webhook: PauseWebhookPayload = strawberry.field(
+        resolver=webhooks.pause_webhook, description="Deliver nothing until the webhook is resumed."
+    )
+    resume_webhook: ResumeWebhookPayload = strawberry.field(
+        resolver=webhooks.resume_webhook,
+        description="Deliver again, where the webhook stands or behind another cursor: replay, or pass an event by.",
+    )
+    rotate_webhook_secret: RotateWebhookSecretPayload = strawberry.field(
+        resolver=webhooks.rotate_webhook_secret,
+        description="Make a new secret; the one before it signs as well for a day.",
+    )
+    delete_webhook: DeleteWebhookPayload = strawberry.field(
+        resolver=webhooks.delete_webhook, description="Forget a webhook."
+    )
+    send_test_webhook: SendTestWebhookPayload = strawberry.field(
+        resolver=webhooks.send_test_webhook,
+        description="Send one signed message of the type `webhook.test`, and wait for what becomes of it.",
+    )
 
 
 @strawberry.type(description="What can be listened to.")
 class Subscription:
-    arrivals: ArrivalEvent = strawberry.subscription(
-        resolver=streams.arrivals, description="到账通知: a notice the moment that money has arrived on a card."
+    arrivals: ArrivalStreamEvent = strawberry.subscription(
+        resolver=streams.arrivals,
+        directives=[LOSSLESS_FOR_VIEWER],
+        description="到账通知: a notice the moment that money has arrived on a card.",
     )
-    price_changes: PriceChangeEvent = strawberry.subscription(
-        resolver=streams.price_changes, description="Every change of an official price, the moment it is in force."
+    price_changes: PriceStreamEvent = strawberry.subscription(
+        resolver=streams.price_changes,
+        directives=[LATEST_FOR_EVERYONE],
+        description="Every change of an official price, the moment it is in force.",
     )
-    order_updated: OrderEvent = strawberry.subscription(
-        resolver=streams.order_updated, description="The order as it is now, and again at every change."
+    order_updated: OrderStreamEvent = strawberry.subscription(
+        resolver=streams.order_updated,
+        directives=[LOSSLESS_FOR_VIEWER],
+        description="The order as it is now, and again at every change.",
+    )
+    alerts: AlertStreamEvent = strawberry.subscription(
+        resolver=streams.alerts,
+        directives=[LOSSLESS_FOR_VIEWER],
+        description="Whatever begins to wait for staff: reviews, cases and parked work. For staff.",
     )
 
 
-def build() -> strawberry.Schema:
+def build() -> Schema:
     """Return the executable schema."""
-
     return Schema(
         query=Query,
         mutation=Mutation,

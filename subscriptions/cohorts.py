@@ -11,8 +11,6 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -20,33 +18,19 @@ import orjson
 from graphql import VariableNode
 
 from domain.events import queries
-from domain.events.ports import EventSource, StoredEvent
+from domain.events.ports import EventSource, HistoryGone, StoredEvent
 from kernel.tasks import spawn
 from schema.types.context import Context
-from subscriptions.deliveries import Delivery, Outlet, Policy
+from schema.types.delivery import DeliveryAudience, DeliveryPolicy
+from subscriptions.deliveries import Delivery, Outlet
 from subscriptions.execution import Executor, Prepared, failure
 from subscriptions.hub import PAGE_SIZE, steadily
 
-# A cursor says where a client stands; it does not say what the client is shown.
-CURSOR_ARGUMENT = "after"
+# These say where a client starts; they do not say what it is shown.
+STARTING_ARGUMENTS = ("after", "device")
 STREAM_OVERFLOW = "STREAM_OVERFLOW"
 
 Key: TypeAlias = tuple[str, str | None, bytes, tuple[object, ...]]
-
-
-class Audience(StrEnum):
-    """Whose view of an event a stream delivers."""
-
-    VIEWER = "VIEWER"
-    EVERYONE = "EVERYONE"  # executed as nobody, so that it cannot show what is somebody's
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What the schema says of one subscription field."""
-
-    policy: Policy
-    audience: Audience
 
 
 class Cohort:
@@ -55,6 +39,7 @@ class Cohort:
     def __init__(self, key: Key, executor: Executor, prepared: Prepared, context: Context, events: EventSource) -> None:
         self.key = key
         self.members: dict[Member, None] = {}
+        self.stream: str | None = None
         self.position = 0
         self.ready = asyncio.Event()
         self.ended: list[list[dict[str, Any]] | None] = []
@@ -80,11 +65,16 @@ class Cohort:
 
     async def follow(self, stream: str, *, after: int | None) -> AsyncGenerator[StoredEvent, None]:
         """As EventSource has it, but always from the newest: the members have read what lies before it."""
-        self.position = await steadily(lambda: queries.head(stream), doing="begin a cohort")
-        self.ready.set()
+        self.stream, self._following = stream, True
+        if self.ready.is_set():
+            # It was too slow for its history, has told its members of the gap, and goes on behind that.
+            assert after is not None
+            self.position = after
+        else:
+            self.position = await steadily(lambda: queries.head(stream), doing="begin a cohort")
+            self.ready.set()
         async with aclosing(self._events.follow(stream, after=self.position)) as events:
             async for event in events:
-                self._following = True
                 yield event
                 self.position = event.position
 
@@ -129,18 +119,22 @@ class Member:
             self._overflowed = False
             until = self._cohort.position
             while position < until:
-                page = await self._page(stream, position)
-                for event in page:
-                    if event.position <= until:
-                        yield event
-                position = min(until, page[-1].position) if page else until
+                for event in await self._page(stream, position):
+                    if event.position > until:
+                        break
+                    position = event.position
+                    yield event
             if not self._overflowed:
                 return
 
     async def _page(self, stream: str, position: int) -> list[StoredEvent]:
-        return await steadily(
+        """Raises HistoryGone where the event behind the position is deleted."""
+        page = await steadily(
             lambda: queries.after(stream, position=position, limit=PAGE_SIZE), doing="catch up with a cohort"
         )
+        if not page or page[0].position > position + 1:
+            raise HistoryGone
+        return page
 
     def show(self, delivery: Delivery) -> None:
         """Hand over what this member has executed by itself."""
@@ -171,7 +165,7 @@ class Membership:
 
     __slots__ = ("_close", "policy")
 
-    def __init__(self, policy: Policy, close: Callable[[], None]) -> None:
+    def __init__(self, policy: DeliveryPolicy, close: Callable[[], None]) -> None:
         self.policy = policy
         self._close: Callable[[], None] | None = close
 
@@ -182,12 +176,10 @@ class Membership:
 
 
 class Cohorts:
-    """The running subscriptions of this process. `rule_of` reads what the schema says of a subscription field."""
+    """The running subscriptions of this process."""
 
-    def __init__(
-        self, executor: Executor, events: EventSource, *, rule_of: Callable[[str], Rule | None], held_max: int
-    ) -> None:
-        self._executor, self._events, self._rule_of = executor, events, rule_of
+    def __init__(self, executor: Executor, events: EventSource, *, held_max: int) -> None:
+        self._executor, self._events = executor, events
         self._held_max = held_max
         self._cohorts: dict[Key, tuple[Cohort, asyncio.Task[None]]] = {}
 
@@ -196,15 +188,17 @@ class Cohorts:
         """How many different subscriptions are executed."""
         return len(self._cohorts)
 
-    async def open(self, prepared: Prepared, context: Context, outlet: Callable[[Policy], Outlet]) -> Membership:
+    async def open(
+        self, prepared: Prepared, context: Context, outlet: Callable[[DeliveryPolicy], Outlet]
+    ) -> Membership:
         """Begin one subscription; `outlet` makes the place where it delivers to.
 
         The subscription's own resolver has decided by then whether this viewer may have it. Raises OperationRefused.
         """
-        rule = self._rule_of(prepared.root.name.value)
+        rule = self._executor.rule_of(prepared)
         if rule is None:
-            return await self._open_alone(prepared, context, outlet(Policy.LOSSLESS))
-        if rule.audience is Audience.EVERYONE:
+            return await self._open_alone(prepared, context, outlet(DeliveryPolicy.LOSSLESS))
+        if rule.audience is DeliveryAudience.EVERYONE:
             context = dataclasses.replace(context, viewer=None)
         context = dataclasses.replace(context, connection_params=None)
         # The source of events is only asked once the generator is stepped, and by then the member is in its cohort.
@@ -262,7 +256,7 @@ class Cohorts:
             outlet.end(errors)
 
         running = spawn(run(), name="subscription")
-        return Membership(Policy.LOSSLESS, lambda: _cancel(running))
+        return Membership(DeliveryPolicy.LOSSLESS, lambda: _cancel(running))
 
 
 class _Later:
@@ -280,12 +274,12 @@ def _cancel(task: asyncio.Task[None]) -> None:
 
 def _key(prepared: Prepared, context: Context) -> Key:
     """Return what two operations have in common where one execution serves both."""
-    cursors = {
+    starts = {
         argument.value.name.value
         for argument in prepared.root.arguments or ()
-        if argument.name.value == CURSOR_ARGUMENT and isinstance(argument.value, VariableNode)
+        if argument.name.value in STARTING_ARGUMENTS and isinstance(argument.value, VariableNode)
     }
-    variables = {name: value for name, value in (prepared.variables or {}).items() if name not in cursors}
+    variables = {name: value for name, value in (prepared.variables or {}).items() if name not in starts}
     viewer = context.viewer
     view = (context.locale, viewer and (viewer.user_id, viewer.client_id, viewer.scopes))
     given = orjson.dumps([variables, prepared.extensions], option=orjson.OPT_SORT_KEYS)

@@ -3,15 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Protocol
-
-
-class Policy(StrEnum):
-    """What happens to deliveries that a client is too slow for."""
-
-    LOSSLESS = "LOSSLESS"  # none is left out; where too many wait, the operation ends with a cursor to resume from
-    LATEST = "LATEST"  # a newer one replaces what waits under the same key
 
 
 @dataclass(frozen=True, slots=True)

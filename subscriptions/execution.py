@@ -30,6 +30,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from domain.events.ports import EventSource
 from schema.types.context import Context, Loaders
+from schema.types.delivery import DeliveryRule, rule_of
 from subscriptions.deliveries import Delivery, OperationRefused
 from subscriptions.errors import internal_error, present
 from subscriptions.requests import GraphQLRequest
@@ -91,6 +92,22 @@ class Executor:
             raise OperationRefused(present(errors, locale=context.locale))
         return Prepared(asked.query, document, named[0], asked.variables, asked.extensions)
 
+    def rule_of(self, prepared: Prepared) -> DeliveryRule | None:
+        """Return what the schema says of a subscription's delivery."""
+        return rule_of(self._schema.core, prepared.root.name.value)
+
+    async def answer(self, prepared: Prepared, context: Context) -> dict[str, Any]:
+        """Execute a query or a mutation. Without `data` nothing was executed, as where the variables are refused."""
+        result = await self._execute(prepared, context, None)
+        body: dict[str, Any] = {}
+        if result.data is not None or any(error.path is not None for error in result.errors or []):
+            body["data"] = result.data
+        if result.errors:
+            body["errors"] = present(result.errors, locale=context.locale)
+        if result.extensions:
+            body["extensions"] = result.extensions
+        return body
+
     async def subscribe(
         self, prepared: Prepared, context: Context, *, events: EventSource | None = None
     ) -> AsyncGenerator[Delivery, None]:
@@ -125,18 +142,7 @@ class Executor:
 
     async def render(self, prepared: Prepared, context: Context, event: object) -> Delivery:
         """Execute the selection for one root value, with loaders of its own, and encode the result."""
-        result = execute_root(
-            self._schema.core,
-            prepared.document,
-            event,
-            self._context(context),
-            prepared.variables,
-            prepared.name,
-            executor_class=StrawberryGraphQLCoreExecutionContext,
-            operation_extensions=prepared.extensions,
-        )
-        if isawaitable(result):
-            result = await result
+        result = await self._execute(prepared, context, event)
         cursor = getattr(event, "cursor", None)
         return Delivery(
             payload=encode(result, context),
@@ -144,6 +150,19 @@ class Executor:
             position=position_of(cursor) if cursor else 0,
             key=getattr(event, "conflation_key", None),
         )
+
+    async def _execute(self, prepared: Prepared, context: Context, root: object) -> ExecutionResult:
+        result = execute_root(
+            self._schema.core,
+            prepared.document,
+            root,
+            self._context(context),
+            prepared.variables,
+            prepared.name,
+            executor_class=StrawberryGraphQLCoreExecutionContext,
+            operation_extensions=prepared.extensions,
+        )
+        return await result if isawaitable(result) else result
 
     async def _deliveries(
         self, prepared: Prepared, context: Context, source: AsyncGenerator[Any, None]

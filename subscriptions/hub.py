@@ -17,7 +17,7 @@ from broadcaster import Broadcast, Event
 
 from domain.events import messages, queries
 from domain.events.messages import MessageMalformed
-from domain.events.ports import StoredEvent
+from domain.events.ports import HistoryGone, StoredEvent
 from kernel.backoff import Backoff
 from kernel.logs import get_logger
 from kernel.settings import Settings
@@ -102,6 +102,13 @@ class Channel:
                     follower.offer(event)
         return True
 
+    def skip_to(self, position: int) -> None:
+        """Go on behind events that are deleted; each follower finds out for itself whether it misses them."""
+        if position > self.position:
+            self.position = position
+            for follower in self.followers:
+                follower.fall_behind()
+
     def stop(self) -> None:
         """Unsubscribe and end. Subscribing itself is never interrupted, as half of it would stay behind."""
         self.stopping.set()
@@ -144,7 +151,8 @@ class Hub:
         """Yield the events behind position `after`, then new ones as they are committed, in order, each once.
 
         None starts with what is committed after the first step of the generator. Ends when the hub is closed; errors
-        of the database and the broadcaster are waited out. The generator must be closed by its reader.
+        of the database and the broadcaster are waited out. The generator must be closed by its reader. Raises
+        HistoryGone where the next event is deleted.
         """
         follower = Follower(queue_size_max=self._queue_size_max)
         channel = await self._join(stream, follower)
@@ -159,7 +167,7 @@ class Hub:
                 follower.behind = after < channel.position
             while not follower.ended.is_set():
                 if follower.behind:
-                    for event in await self._read_back(stream, follower):
+                    for event in await self._read_back(channel, follower):
                         follower.position = event.position
                         yield event
                         if follower.ended.is_set():
@@ -190,12 +198,15 @@ class Hub:
             self._checker.cancel()
             await asyncio.gather(self._checker, return_exceptions=True)
 
-    async def _read_back(self, stream: str, follower: Follower) -> list[StoredEvent]:
+    async def _read_back(self, channel: Channel, follower: Follower) -> list[StoredEvent]:
         # Cleared before reading: what is offered from now on is queued, and what was offered before is in the table.
-        follower.behind = False
+        follower.behind, newest = False, channel.position
         page = await steadily(
-            lambda: queries.after(stream, position=follower.position, limit=PAGE_SIZE), doing="read back"
+            lambda: queries.after(channel.name, position=follower.position, limit=PAGE_SIZE), doing="read back"
         )
+        next_position = page[0].position if page else newest + 1
+        if next_position > follower.position + 1:
+            raise HistoryGone
         if len(page) == PAGE_SIZE:
             follower.fall_behind()
         return page
@@ -259,6 +270,8 @@ class Hub:
                 lambda position=position: queries.after(channel.name, position=position, limit=PAGE_SIZE),  # type: ignore[misc]
                 doing="fill a gap",
             )
+            if page and page[0].position > position + 1:
+                channel.skip_to(page[0].position - 1)
             channel.offer(page)
             if len(page) < PAGE_SIZE:
                 return

@@ -9,6 +9,7 @@ from kernel.ids import new_id
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:\-]{1,64}")
 BEARER = re.compile(r"[Bb]earer +([A-Za-z0-9\-._~+/]+=*) *")
 HEADER_LENGTH_MAX = 1_024
@@ -39,11 +40,16 @@ def locale_of(accept_language: str) -> Locale:
 def media_type_of(accept: str) -> str:
     """Return the media type of the answer; `application/json` where nothing we have is asked for."""
     for media_type in by_preference(accept):
-        if media_type == GRAPHQL_RESPONSE:
-            return GRAPHQL_RESPONSE
+        if media_type in {GRAPHQL_RESPONSE, EVENT_STREAM}:
+            return media_type
         if media_type in {JSON, "application/*", "*/*"}:
             return JSON
     return JSON
+
+
+def takes_events(accept: str) -> bool:
+    """Whether the client named the media type of event streams, however much it prefers others."""
+    return EVENT_STREAM in by_preference(accept)
 
 
 def request_id_of(given: str | None) -> str:

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 from kernel.tasks import spawn
-from subscriptions.deliveries import Delivery, Policy
+from schema.types.delivery import DeliveryPolicy
+from subscriptions.deliveries import Delivery
 from subscriptions.wire import Wire
 
 
@@ -20,7 +21,7 @@ class Lane:
         outbox: Outbox,
         *,
         frame: Callable[[Delivery], bytes],
-        policy: Policy,
+        policy: DeliveryPolicy,
         on_overflow: Callable[[str | None], None],
     ) -> None:
         self._outbox, self._frame, self._policy, self._on_overflow = outbox, frame, policy, on_overflow
@@ -42,7 +43,7 @@ class Lane:
                 self.cursor = delivery.cursor
             return
         key: object
-        if self._policy is Policy.LATEST and delivery.key is not None:
+        if self._policy is DeliveryPolicy.LATEST and delivery.key is not None:
             key = delivery.key
             self.waiting.pop(key, None)
         else:
@@ -107,18 +108,32 @@ class Outbox:
         self._flushing: asyncio.Task[None] | None = None
         self._flushed: asyncio.Event | None = None
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits in any lane."""
+        return self._flushing is None
+
     def lane(
-        self, *, frame: Callable[[Delivery], bytes], policy: Policy, on_overflow: Callable[[str | None], None]
+        self, *, frame: Callable[[Delivery], bytes], policy: DeliveryPolicy, on_overflow: Callable[[str | None], None]
     ) -> Lane:
         return Lane(self, frame=frame, policy=policy, on_overflow=on_overflow)
 
     def write(self, text: bytes) -> None:
         """Send a message that belongs to no lane, ahead of what waits in them."""
         self.wire.write(text)
+        self.watch()
 
     def await_room(self, lane: Lane) -> None:
         """Have this lane flushed as soon as there is room."""
         self._waiting[lane] = None
+        self._begin()
+
+    def watch(self) -> None:
+        """Lose patience with a client that has no room, also where nothing waits for it here."""
+        if not self.wire.writable:
+            self._begin()
+
+    def _begin(self) -> None:
         if self._flushing is None:
             self._flushing = spawn(self._flush(), name="outbox")
 
@@ -140,7 +155,7 @@ class Outbox:
 
     async def _flush(self) -> None:
         try:
-            while self._waiting and not self.wire.closed:
+            while (self._waiting or not self.wire.writable) and not self.wire.closed:
                 try:
                     async with asyncio.timeout(self._patience_s):
                         await self.wire.room()

@@ -19,9 +19,14 @@ class StoredEvent:
     occurred_at: datetime
 
 
+class HistoryGone(Exception):
+    """The next events of a stream are deleted; whoever follows it has to start anew from a snapshot."""
+
+
 class EventSource(Protocol):
     def follow(self, stream: str, *, after: int | None) -> AsyncGenerator[StoredEvent, None]:
         """Yield the events behind position `after`, then new ones as they are committed, in order, each once.
 
-        None starts with what is committed after the generator's first step. It must be closed by its reader.
+        None starts with what is committed after the generator's first step. It must be closed by its reader. Raises
+        HistoryGone where the next event is deleted.
         """

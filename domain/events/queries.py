@@ -6,10 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from tortoise import Tortoise
 from tortoise.expressions import Q
 
+from domain.events.cursors import Standing
 from domain.events.ports import StoredEvent
+from models.database import dialect
 from models.events import Event, EventStream
+
+STANDING = """
+SELECT epoch.name AS epoch, COALESCE(head.position, 0) AS position, COALESCE(head.purged, 0) AS purged
+FROM event_epoch AS epoch LEFT JOIN event_stream AS head ON head.name = {stream}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +26,14 @@ class UnpublishedEvent:
 
     id: int
     event: StoredEvent
+
+
+async def standing_of(stream: str) -> Standing:
+    """Return where the stream stands and in which epoch, in one statement."""
+    placeholder = "$1" if dialect() == "postgres" else "?"
+    connection = Tortoise.get_connection("default")
+    (row,) = await connection.execute_query_dict(STANDING.format(stream=placeholder), [stream])
+    return Standing(stream, str(row["epoch"]), int(row["position"]), int(row["purged"]))
 
 
 async def head(stream: str) -> int:

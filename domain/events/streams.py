@@ -7,6 +7,8 @@ from uuid import UUID
 
 PRICES = "prices"
 STATIONS = "stations"
+ALERTS = "alerts"
+LEDGER_PREFIX = "ledger:"
 
 
 class EventType(StrEnum):
@@ -14,7 +16,16 @@ class EventType(StrEnum):
     RECHARGE_ARRIVED = "recharge.arrived"
     PRICE_CHANGED = "price.changed"
     STATIONS_CHANGED = "stations.changed"
+    ALERT_RAISED = "alert.raised"
     LEDGER_POSTED = "ledger.posted"  # for the finance journal alone; never published
+
+
+class AlertKind(StrEnum):
+    """What an alert is about: its payload has the kind, and the id of the case, review or job."""
+
+    CASE = "CASE"
+    REVIEW = "REVIEW"
+    WORK = "WORK"
 
 
 def order_stream(order_id: UUID) -> str:
@@ -26,4 +37,4 @@ def arrivals_stream(user_id: UUID) -> str:
 
 
 def ledger_stream(shard: int) -> str:
-    return f"ledger:{shard:02d}"
+    return f"{LEDGER_PREFIX}{shard:02d}"

@@ -99,12 +99,14 @@ SELECT o.id AS subject, o.state, s.to_state FROM recharge_order o
 JOIN order_transition s ON s.order_id = o.id AND s.version = o.version WHERE s.to_state <> o.state ORDER BY o.id
 """,
     "every step of an order is told by its event": """
-SELECT stream AS subject, position, SUM(is_step) AS step_count, SUM(is_event) AS event_count FROM (
+SELECT line.stream AS subject, line.position, SUM(is_step) AS step_count, SUM(is_event) AS event_count FROM (
     SELECT 'order:' || CAST(order_id AS TEXT) AS stream, version AS position, 1 AS is_step, 0 AS is_event
     FROM order_transition
     UNION ALL
     SELECT stream, position, 0, 1 FROM event WHERE stream LIKE 'order:%'
-) AS line GROUP BY stream, position HAVING SUM(is_step) <> 1 OR SUM(is_event) <> 1 ORDER BY stream, position
+) AS line LEFT JOIN event_stream AS head ON head.name = line.stream
+WHERE line.position > COALESCE(head.purged, 0) GROUP BY line.stream, line.position
+HAVING SUM(is_step) <> 1 OR SUM(is_event) <> 1 ORDER BY line.stream, line.position
 """,
     "every arrival is told once": """
 SELECT stream AS subject, SUM(is_step) AS arrival_count, SUM(is_event) AS event_count FROM (
@@ -112,6 +114,8 @@ SELECT stream AS subject, SUM(is_step) AS arrival_count, SUM(is_event) AS event_
     FROM order_transition WHERE trigger = 'CONFIRM_RECHARGE'
     UNION ALL
     SELECT stream, 0, 1 FROM event WHERE stream LIKE 'arrivals:%'
+    UNION ALL
+    SELECT name, 0, purged FROM event_stream WHERE name LIKE 'arrivals:%'
 ) AS line GROUP BY stream HAVING SUM(is_step) <> SUM(is_event) ORDER BY stream
 """,
     "an order is recharged once, and a failed one only where two people decide": """

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from domain.events.alerts import raise_alert
+from domain.events.streams import AlertKind
 from domain.identity.staff import Staff
 from domain.ledger import postings
 from domain.ledger.operations import post
@@ -69,6 +71,7 @@ async def open_reversal(*, staff: Staff, order_id: UUID | None, reason: str, now
         raise OrderNotReversible
     unresolved = ManualCase.filter(order_id=order.id, kind=CaseKind.REVERSAL, state__not=CaseState.RESOLVED)
     case = await unresolved.first()
+    is_new = case is None
     if case is None:
         case_id = new_id()
         case = await ManualCase.create(
@@ -83,6 +86,8 @@ async def open_reversal(*, staff: Staff, order_id: UUID | None, reason: str, now
             created_at=now,
         )
     await _propose(case, staff, CaseOutcome.REVERSE, reason, now)
+    if is_new:
+        await raise_alert(kind=AlertKind.CASE, subject_id=case.id, now=now)
     return case
 
 

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from domain.cards.operations import open_number
 from domain.cards.ports import CardIssuer, IssuerOrderState, IssuerUnavailable, RechargeFacts, RechargeRequest
+from domain.events.alerts import raise_alert
 from domain.events.operations import append
-from domain.events.streams import EventType, arrivals_stream
+from domain.events.streams import AlertKind, EventType, arrivals_stream
 from domain.ledger import postings
 from domain.ledger.operations import post
 from domain.offers import operations as offers
@@ -253,7 +254,10 @@ async def _open_case(
     """
     if facts.state is IssuerOrderState.REVERSED:
         unaware = ManualCase.filter(order_id=order.id, kind=kind, state=CaseState.PROPOSED, outcome=CaseOutcome.DISMISS)
-        await unaware.update(state=CaseState.OPEN, outcome=None, proposed_by=None, proposed_at=None)
+        reopened = await unaware.first()
+        if reopened:
+            await unaware.update(state=CaseState.OPEN, outcome=None, proposed_by=None, proposed_at=None)
+            await raise_alert(kind=AlertKind.CASE, subject_id=reopened.id, now=now)
     case = ManualCase(
         id=new_id(),
         key=f"{kind}:{facts.attempt_id}:{facts.state}",
@@ -266,6 +270,8 @@ async def _open_case(
         created_at=now,
     )
     await ManualCase.bulk_create([case], ignore_conflicts=True)
+    if await ManualCase.exists(id=case.id):
+        await raise_alert(kind=AlertKind.CASE, subject_id=case.id, now=now)
 
 
 async def schedule_submission(order: RechargeOrder, *, now: datetime) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from domain.events.alerts import raise_alert
+from domain.events.streams import AlertKind
 from domain.identity.staff import Staff
 from domain.offers import operations as offers
 from domain.orders.lifecycle import Trigger
@@ -42,8 +44,9 @@ class ReasonMissing(YoukaError):
 async def open_review(order: RechargeOrder, *, deadline_at: datetime, now: datetime) -> None:
     """Begin the review of a locked order that has just been paid; at its deadline it is rejected."""
     assert order.review_reason is not None
+    review_id = new_id()
     await Review.create(
-        id=new_id(),
+        id=review_id,
         order_id=order.id,
         user_id=order.user_id,
         reason=order.review_reason,
@@ -58,6 +61,7 @@ async def open_review(order: RechargeOrder, *, deadline_at: datetime, now: datet
         due_at=deadline_at,
         now=now,
     )
+    await raise_alert(kind=AlertKind.REVIEW, subject_id=review_id, now=now)
 
 
 @transactional

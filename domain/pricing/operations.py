@@ -229,6 +229,8 @@ async def _tell(prices: Collection[ZonePrice], *, previous: Amounts, now: dateti
             "milliyuan": price.milliyuan,
             "previous_milliyuan": previous_milliyuan,
             "effective_from": price.effective_from.isoformat(),
+            "source": price.source,
+            "source_url": price.source_url,
         }
         await append(stream=PRICES, type=EventType.PRICE_CHANGED, payload=payload, now=now)
         told += 1

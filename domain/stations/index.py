@@ -29,10 +29,17 @@ class StationIndex:
 
     def __init__(self) -> None:
         self._tree = PlaceTree()
+        # Grows with every change of the tree, so that what was derived from it can be told apart from what is true now.
+        self.version = 0
         self._position: int | None = None
         self._turn = asyncio.Lock()
         self._begun = 0
         self._finished = 0
+
+    @property
+    def tree(self) -> PlaceTree:
+        """The tree as it was when it was last brought up to date."""
+        return self._tree
 
     async def current(self) -> PlaceTree:
         """Return the tree, brought up to date. Callers that wait share one refresh that began after they asked."""
@@ -55,6 +62,7 @@ class StationIndex:
             await self._follow(changed)
         # What was read is at least as new as the head; a change made meanwhile is read once more next time.
         self._position = head
+        self.version += 1
 
     async def _changed_until(self, head: int) -> set[UUID] | None:
         """Return which stations changed since the tree was up to date, or None where all must be read."""

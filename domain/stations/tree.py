@@ -132,6 +132,30 @@ class PlaceTree:
             zones.update(UUID(bytes=zone) if zone else None for (zone,) in rows)
         return zones
 
+    def zones_in(self, center: Location, radius_m: float) -> set[UUID | None]:
+        """Return the zones of the stations within the radius, and of no other."""
+        zones: set[UUID | None] = set()
+        for box in boxes_around(center, radius_m):
+            rows = self._database.execute(
+                f"SELECT latitude, longitude, zone {INSIDE}",
+                (box.south, box.north, box.west, box.east),
+            )
+            for latitude, longitude, zone in rows:
+                if distance_m(center.latitude, center.longitude, latitude, longitude) <= radius_m:
+                    zones.add(UUID(bytes=zone) if zone else None)
+        return zones
+
+    def zones_of(self, station_ids: Iterable[UUID]) -> set[UUID | None]:
+        """Return the zones of these stations; of those that it does not know, none."""
+        zones: set[UUID | None] = set()
+        for station_id in station_ids:
+            row = self._database.execute(
+                "SELECT zone FROM known JOIN place USING (number) WHERE known.station = ?", (station_id.bytes,)
+            ).fetchone()
+            if row:
+                zones.add(UUID(bytes=row[0]) if row[0] else None)
+        return zones
+
     def nearest(
         self,
         center: Location,

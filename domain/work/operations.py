@@ -16,6 +16,8 @@ from uuid import UUID, uuid4
 from tortoise.exceptions import FieldError
 
 from domain.events import signals
+from domain.events.alerts import raise_alert
+from domain.events.streams import AlertKind
 from domain.work import statements
 from domain.work.rules import Reader, backoff_s, payload_problem, some_text
 from kernel.ids import new_id
@@ -38,6 +40,8 @@ class Kind(StrEnum):
     ANNOUNCE_PRICES = "announce_prices"
     PURGE_DONE_JOBS = "purge_done_jobs"
     PREPARE_PARTITIONS = "prepare_partitions"
+    PURGE_EVENTS = "purge_events"
+    PURGE_WEBHOOK_LOG = "purge_webhook_log"
 
 
 # What the payload of each kind holds, at least. Work that lacks it cannot be done, now or ever.
@@ -54,6 +58,8 @@ PAYLOADS: Mapping[str, Mapping[str, Reader]] = {
     Kind.ANNOUNCE_PRICES: {"effective_from": datetime.fromisoformat},
     Kind.PURGE_DONE_JOBS: {},
     Kind.PREPARE_PARTITIONS: {},
+    Kind.PURGE_EVENTS: {},
+    Kind.PURGE_WEBHOOK_LOG: {},
 }
 
 
@@ -185,6 +191,8 @@ async def fail(job: Job, *, error: str, attempts_max: int, now: datetime) -> boo
         parked_at=now if parked else None,
         last_error=error[:ERROR_LENGTH_MAX],
     )
+    if parked:
+        await raise_alert(kind=AlertKind.WORK, subject_id=job.id, now=now)
     return parked
 
 
@@ -192,6 +200,7 @@ async def fail(job: Job, *, error: str, attempts_max: int, now: datetime) -> boo
 async def park(job: Job, *, reason: str, now: datetime, runs: int = 1) -> None:
     """Leave the work to a person, because no retry can settle it; `runs` are what this adds. Raises LeaseLost."""
     await _settle(job, attempts=job.attempts + runs, parked_at=now, last_error=reason[:ERROR_LENGTH_MAX])
+    await raise_alert(kind=AlertKind.WORK, subject_id=job.id, now=now)
 
 
 async def _settle(job: Job, **outcome: Any) -> None:

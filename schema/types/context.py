@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 from strawberry.dataloader import DataLoader
@@ -17,7 +17,10 @@ from domain.identity.viewer import Viewer
 from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
 from domain.pricing.queries import HistoryPage, ZonePrice
+from domain.stations.feed import PriceFeed
 from domain.stations.index import StationIndex
+from domain.webhooks.policy import Policy as WebhookPolicy
+from domain.webhooks.ports import Admission, WebhookSender
 from kernel.clock import utc_now
 from kernel.errors import DEFAULT_LOCALE, Locale, YoukaError
 from kernel.money import Money
@@ -29,6 +32,7 @@ from models.orders import OrderTransition, RechargeOrder
 from models.payments import WalletTopUp
 from models.pricing import PriceZone
 from models.stations import Station
+from models.webhooks import WebhookDelivery
 from schema.types.enums import OrderState
 from schema.types.relay import Page
 
@@ -36,6 +40,16 @@ from schema.types.relay import Page
 class NotSignedIn(YoukaError):
     code = "UNAUTHENTICATED"
     messages = {"zh-CN": "请先登录", "en": "Sign in first"}
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """What registering webhooks takes beside the database; `poke` tells whoever delivers them to look."""
+
+    admission: Admission
+    sender: WebhookSender
+    policy: WebhookPolicy
+    poke: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +63,8 @@ class Services:
     tokens: TokenAuthority
     events: EventSource
     stations: StationIndex
+    prices: PriceFeed
+    webhooks: Webhooks | None = None
 
 
 @dataclass(slots=True)
@@ -68,6 +84,10 @@ class Loaders:
     prices: DataLoader[UUID, ZonePrice | None]
     current_prices: DataLoader[UUID, list[ZonePrice]]
     price_history: DataLoader[HistoryPage, list[ZonePrice]]
+    webhook_deliveries: DataLoader[tuple[Viewer, UUID, Page], list[WebhookDelivery]]
+
+
+NO_LOADERS = cast(Loaders, None)
 
 
 @dataclass(slots=True)
@@ -75,7 +95,8 @@ class Context:
     """One HTTP request, or one WebSocket connection."""
 
     services: Services
-    loaders: Loaders
+    # Each execution is given its own.
+    loaders: Loaders = NO_LOADERS
     viewer: Viewer | None = None
     locale: Locale = DEFAULT_LOCALE
     request_id: str = ""
@@ -92,6 +113,11 @@ class Context:
         if self.viewer is None:
             raise NotSignedIn
         return self.viewer
+
+    @property
+    def webhooks(self) -> Webhooks:
+        assert self.services.webhooks is not None, "this process was opened without webhooks"
+        return self.services.webhooks
 
 
 Info: TypeAlias = StrawberryInfo[Context, None]

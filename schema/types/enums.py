@@ -10,6 +10,8 @@ from enum import StrEnum
 import strawberry
 
 from domain.stations.queries import StationSort
+from domain.webhooks.ports import DeliveryError, DocumentReason
+from domain.webhooks.urls import UrlReason
 from kernel.states import (
     CardBrand,
     CaseKind,
@@ -24,6 +26,8 @@ from kernel.states import (
     ReviewReason,
     ReviewState,
     StationBrand,
+    SuspensionReason,
+    WebhookState,
 )
 
 __all__ = [
@@ -32,6 +36,8 @@ __all__ = [
     "CaseKind",
     "CaseOutcome",
     "CaseState",
+    "DeliveryError",
+    "DocumentReason",
     "FailureKind",
     "OrderState",
     "PaymentMethod",
@@ -43,6 +49,9 @@ __all__ = [
     "ReviewState",
     "StationBrand",
     "StationSort",
+    "SuspensionReason",
+    "UrlReason",
+    "WebhookState",
 ]
 
 
@@ -217,5 +226,75 @@ described(
     {
         "DISTANCE": "The nearest first.",
         "PRICE": "The cheapest first, then the nearest; stations without a price last. Needs `near` and `product`.",
+    },
+)
+described(
+    WebhookState,
+    "WebhookState",
+    "Whether a webhook is delivered.",
+    {
+        "ACTIVE": "Events are delivered, and tried again where that fails.",
+        "PAUSED": "Its owner has paused it.",
+        "SUSPENDED": "Deliveries have stopped; `suspensionReason` says why, and `resumeWebhook` begins them again.",
+    },
+)
+described(
+    SuspensionReason,
+    "SuspensionReason",
+    "Why deliveries to a webhook have stopped.",
+    {
+        "FAILING": "One event could not be delivered for a day.",
+        "GONE": "The receiver answered 410 Gone.",
+        "OWNER_GONE": "The account of its owner is gone.",
+        "REFUSED": "Its owner may not take the subscription any more, or its cursor is not valid any more.",
+    },
+)
+described(
+    DeliveryError,
+    "WebhookDeliveryError",
+    "Why an attempt was no success.",
+    {
+        "ANSWERED": "The receiver answered with another status than 200 to 299; redirects are not followed.",
+        "TIMEOUT": "The receiver did not answer in time.",
+        "UNREACHABLE": "No connection could be made.",
+        "UNRESOLVABLE": "The name in the URL leads to no address.",
+        "ADDRESS_REFUSED": "The name in the URL leads to an address that may not be called.",
+        "TLS": "The receiver's certificate is not valid for the name, or no secure connection could be made.",
+        "PROTOCOL": "The connection broke off, or the answer was not HTTP.",
+        "EXECUTION": "The subscription could not be executed on our side; nothing was sent.",
+    },
+)
+described(
+    UrlReason,
+    "WebhookUrlReason",
+    "What is wrong with a webhook's URL.",
+    {
+        "MALFORMED": "It is not a URL of plain ASCII; write an international name in its xn-- form.",
+        "TOO_LONG": "It has too many characters.",
+        "SCHEME": "It is not https.",
+        "CREDENTIALS": "It has a user or a password in it.",
+        "FRAGMENT": "It has a fragment.",
+        "HOST": "Its host is neither a name nor an address in its usual form.",
+        "PORT": "Its port may not be called.",
+        "ADDRESS": "It leads to an address that is not on the public internet.",
+        "UNRESOLVABLE": "Its name leads to no address.",
+    },
+)
+described(
+    DocumentReason,
+    "WebhookDocumentReason",
+    "Why a document cannot feed a webhook.",
+    {
+        "TOO_LONG": "It has too many characters.",
+        "MISSING": "There is neither a document nor the id of one.",
+        "NOT_PERSISTED": "It is not a persisted document, or the id is that of another one.",
+        "SYNTAX": "It is not GraphQL.",
+        "VALIDATION": "It is not valid for this schema.",
+        "OPERATION": "It is not one subscription operation.",
+        "ROOT_FIELD": "It does not select exactly one field.",
+        "AFTER_MISSING": "It does not declare `$after: String` and give it to its field as `after`.",
+        "AFTER_GIVEN": "The variables hold `after`, which is set at each delivery.",
+        "VARIABLES": "The variables do not fit the document, or are too large.",
+        "REFUSED": "The viewer may not take this subscription.",
     },
 )

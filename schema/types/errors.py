@@ -9,6 +9,8 @@ import strawberry
 
 from domain.cards.operations import TooManyCards
 from domain.cards.rules import CardNumberInvalid
+from domain.events import acks
+from domain.events.cursors import CursorInvalid
 from domain.identity.idempotency import IdempotencyConflict, IdempotencyKeyInvalid
 from domain.identity.ports import FaceUnavailable
 from domain.identity.staff import StaffOnly
@@ -27,7 +29,12 @@ from domain.orders.queries import OrderNotFound
 from domain.payments.operations import PaymentRefused, PaymentUnavailable, TooManyPaymentAttempts
 from domain.payments.wallet import WalletInsufficient
 from domain.risk import rules as risk
+from domain.webhooks.operations import TooManyWebhooks
+from domain.webhooks.ports import WebhookDocumentInvalid
+from domain.webhooks.queries import PartnersOnly, WebhookNotFound
+from domain.webhooks.urls import WebhookUrlInvalid
 from kernel.errors import Locale, YoukaError
+from schema.types.enums import DocumentReason, UrlReason
 from schema.types.money import Money
 
 
@@ -99,9 +106,30 @@ class DecisionError(UserError):
     pass
 
 
+@strawberry.type(description="The URL cannot receive webhooks.")
+class InvalidWebhookUrl(UserError):
+    reason: UrlReason = strawberry.field(description="What is wrong with it.")
+
+
+@strawberry.type(description="The subscription cannot feed a webhook.")
+class InvalidWebhookDocument(UserError):
+    reason: DocumentReason = strawberry.field(description="What is wrong with it.")
+    detail: str = strawberry.field(description="Where exactly, for whoever wrote the document.")
+
+
 @strawberry.type(description="The payment channel could not do it now; the same request may be repeated.")
 class ChannelError(UserError):
     retryable: bool = strawberry.field(description="Whether repeating the same request can help.")
+
+
+@strawberry.type(description="The cursor is not one of this stream.")
+class CursorError(UserError):
+    pass
+
+
+@strawberry.type(description="The name of the device is not one.")
+class DeviceError(UserError):
+    pass
 
 
 def _money(value: Any) -> Money | None:
@@ -134,6 +162,14 @@ def _balance(error: YoukaError, **common: str) -> UserError:
 def _face(error: YoukaError, **common: str) -> UserError:
     retryable = isinstance(error, face_checks.FaceNotFinished | FaceUnavailable)
     return FaceCheckError(retryable=retryable, **common)
+
+
+def _webhook_url(error: YoukaError, **common: str) -> UserError:
+    return InvalidWebhookUrl(reason=error.values["reason"], **common)
+
+
+def _webhook_document(error: YoukaError, **common: str) -> UserError:
+    return InvalidWebhookDocument(reason=error.values["reason"], detail=error.values["detail"], **common)
 
 
 def _plain(kind: type[UserError]) -> Callable[..., UserError]:
@@ -169,6 +205,9 @@ ERRORS: dict[type[YoukaError], Callable[..., UserError]] = {
     face_checks.FaceTokenInvalid: _face,
     face_checks.FaceNotFinished: _face,
     face_checks.FaceCheckFailed: _face,
+    CursorInvalid: _plain(CursorError),
+    acks.DeviceInvalid: _plain(DeviceError),
+    acks.TooManyDevices: _limit,
     StaffOnly: _plain(Forbidden),
     reviewing.ReviewNotPending: _plain(DecisionError),
     reviewing.ReviewOwnOrder: _plain(Forbidden),
@@ -189,6 +228,11 @@ ERRORS: dict[type[YoukaError], Callable[..., UserError]] = {
     PaymentStateUnknown: _channel,
     PaymentUnavailable: _channel,
     PaymentRefused: _channel,
+    PartnersOnly: _plain(Forbidden),
+    WebhookNotFound: _plain(NotFound),
+    WebhookUrlInvalid: _webhook_url,
+    WebhookDocumentInvalid: _webhook_document,
+    TooManyWebhooks: _limit,
 }
 
 

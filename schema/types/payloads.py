@@ -10,18 +10,23 @@ from schema.types.cards import Card
 from schema.types.cases import CaseSuccess, ReviewOrderSuccess
 from schema.types.errors import (
     ChannelError,
+    CursorError,
     DecisionError,
+    DeviceError,
     FaceCheckError,
     Forbidden,
     IdempotencyError,
     InsufficientBalance,
     InvalidAmount,
     InvalidCardNumber,
+    InvalidWebhookDocument,
+    InvalidWebhookUrl,
     LimitReached,
     NotFound,
     OfferError,
     OrderStateError,
 )
+from schema.types.notices import AckNoticeSuccess
 from schema.types.orders import (
     CancelRechargeSuccess,
     CreateRechargeSuccess,
@@ -30,6 +35,7 @@ from schema.types.orders import (
     SyncDraftOrdersSuccess,
 )
 from schema.types.wallet import TopUpWalletSuccess
+from schema.types.webhooks import DeleteWebhookSuccess, SendTestWebhookSuccess, WebhookSecretSuccess, WebhookSuccess
 
 
 @strawberry.type(description="The card is bound, or was bound before.")
@@ -82,4 +88,36 @@ ProposeReversalPayload = Annotated[
 CasePayload = Annotated[
     CaseSuccess | NotFound | Forbidden | DecisionError | InsufficientBalance,
     strawberry.union("CasePayload", description="What `proposeOutcome` and `approveCase` answer."),
+]
+AckNoticePayload = Annotated[
+    AckNoticeSuccess | CursorError | DeviceError | LimitReached,
+    strawberry.union("AckNoticePayload", description="What `ackNotice` answers."),
+]
+RegisterWebhookPayload = Annotated[
+    WebhookSecretSuccess | Forbidden | InvalidWebhookUrl | InvalidWebhookDocument | CursorError | LimitReached,
+    strawberry.union("RegisterWebhookPayload", description="What `registerWebhook` answers."),
+]
+UpdateWebhookPayload = Annotated[
+    WebhookSuccess | Forbidden | NotFound | InvalidWebhookUrl,
+    strawberry.union("UpdateWebhookPayload", description="What `updateWebhook` answers."),
+]
+PauseWebhookPayload = Annotated[
+    WebhookSuccess | Forbidden | NotFound,
+    strawberry.union("PauseWebhookPayload", description="What `pauseWebhook` answers."),
+]
+ResumeWebhookPayload = Annotated[
+    WebhookSuccess | Forbidden | NotFound | CursorError | InvalidWebhookDocument,
+    strawberry.union("ResumeWebhookPayload", description="What `resumeWebhook` answers."),
+]
+RotateWebhookSecretPayload = Annotated[
+    WebhookSecretSuccess | Forbidden | NotFound,
+    strawberry.union("RotateWebhookSecretPayload", description="What `rotateWebhookSecret` answers."),
+]
+DeleteWebhookPayload = Annotated[
+    DeleteWebhookSuccess | Forbidden | NotFound,
+    strawberry.union("DeleteWebhookPayload", description="What `deleteWebhook` answers."),
+]
+SendTestWebhookPayload = Annotated[
+    SendTestWebhookSuccess | Forbidden | NotFound,
+    strawberry.union("SendTestWebhookPayload", description="What `sendTestWebhook` answers."),
 ]

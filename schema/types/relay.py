@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
-import orjson
 import strawberry
 
+from kernel import opaque
 from kernel.errors import YoukaError
-
-CURSOR_LENGTH_MAX = 512
 
 
 class CursorMalformed(YoukaError):
@@ -49,19 +47,17 @@ def key_of(value: str, type_name: str) -> UUID | None:
 
 def encode_cursor(*key: Any) -> str:
     """Return an opaque cursor that holds the sort key of a row."""
-    return base64.urlsafe_b64encode(orjson.dumps(key, default=str)).decode().rstrip("=")
+    return opaque.pack(*key)
 
 
 def decode_cursor(cursor: str, *shape: Callable[[Any], Any]) -> tuple[Any, ...]:
     """Return the sort key, each part read by its shape. Raises CursorMalformed."""
     try:
-        if len(cursor) > CURSOR_LENGTH_MAX:
-            raise ValueError("too long")
-        parts = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
-        if not isinstance(parts, list) or len(parts) != len(shape):
+        parts = opaque.unpack(cursor)
+        if len(parts) != len(shape):
             raise ValueError("another shape")
         return tuple(read(part) for read, part in zip(shape, parts, strict=True))
-    except (ValueError, TypeError, binascii.Error, OverflowError):
+    except (ValueError, TypeError, OverflowError):
         raise CursorMalformed from None
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, NewType
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, value_from_ast_untyped
 from graphql.language import FloatValueNode, IntValueNode, StringValueNode, ValueNode
 
 from kernel.errors import YoukaError
@@ -81,9 +81,21 @@ def refuse_input(_value: Any) -> Any:
     raise refuse("NOT_AN_INPUT", "this scalar is for answers only")
 
 
+def parse_json_object(value: Any) -> dict[str, Any]:
+    """Return the object. Raises a GraphQLError with the code JSON_INVALID where it is another kind of value."""
+    if not isinstance(value, dict):
+        raise refuse("JSON_INVALID", "expected an object")
+    return value
+
+
+def parse_json_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> dict[str, Any]:
+    return parse_json_object(value_from_ast_untyped(node, variables))
+
+
 DateTime = NewType("DateTime", datetime)
 Yuan = NewType("Yuan", Decimal)
 Fen = NewType("Fen", int)
+JsonObject = NewType("JsonObject", dict[str, Any])
 
 SCALARS: dict[object, Any] = {
     DateTime: strawberry.scalar(
@@ -106,5 +118,13 @@ SCALARS: dict[object, Any] = {
         description="An integer amount of fen (1 yuan is 100 fen), exact up to 2^53.",
         serialize=serialize_fen,
         parse_value=refuse_input,
+    ),
+    JsonObject: strawberry.scalar(
+        name="JSONObject",
+        description='An object of JSON, such as the variables of an operation: {"id": "…"}.',
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
+        serialize=lambda value: value,
+        parse_value=parse_json_object,
+        parse_literal=parse_json_literal,
     ),
 }

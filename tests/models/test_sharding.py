@@ -25,6 +25,7 @@ SHARDED = {
     "ledger_entry": "shard",
     "ledger_transaction": "shard",
     "manual_case": "user_id",
+    "notice_ack": "user_id",
     "offer_reservation": "user_id",
     "order_transition": "user_id",
     "payment_attempt": "user_id",
@@ -33,10 +34,13 @@ SHARDED = {
     "refund": "user_id",
     "review": "user_id",
     "wallet_top_up": "user_id",
+    "webhook": "user_id",
+    "webhook_delivery": "user_id",
 }
 # Tables that stay one, or that each shard has for itself, with the reason.
 GLOBAL = {
     "event": "each shard has its own: a stream is of one user, one order, one part of the ledger, or of everybody",
+    "event_epoch": "each shard has its own: it is restored by itself",
     "event_stream": "the heads of those streams, beside them",
     "finance_generation": "which journal is valid is one decision for all shards",
     "job": "each shard has its own: work lies beside what it is about, and no job is about two users",

@@ -50,7 +50,7 @@ def test_both_messages_are_whole_and_tell_the_same_values(kind: type[YoukaError]
 
 @pytest.mark.parametrize("kind", list(ERRORS), ids=lambda kind: kind.__qualname__)
 def test_a_typed_error_carries_code_and_message(kind: type[YoukaError]) -> None:
-    error = kind(**{"price": Money(1), "balance": Money(1), "missing": Money(2), **values_of(kind)})
+    error = kind(**{"price": Money(1), "balance": Money(1), "missing": Money(2), "detail": "here", **values_of(kind)})
     for language in LANGUAGES:
         typed = to_user_error(error, language)
         assert isinstance(typed, UserError)
@@ -59,7 +59,7 @@ def test_a_typed_error_carries_code_and_message(kind: type[YoukaError]) -> None:
 
 def test_codes_tell_errors_apart() -> None:
     """Two errors share a code only where clients are to treat them alike."""
-    alike = {"UNAUTHENTICATED", "CURSOR_INVALID"}
+    alike = {"UNAUTHENTICATED", "CURSOR_INVALID", "FORBIDDEN", "NOT_FOUND"}
     by_code: dict[str, set[str]] = {}
     for kind in ALL:
         by_code.setdefault(kind.code, set()).add(kind.__qualname__)

@@ -9,6 +9,7 @@ import pytest
 import strawberry
 from tortoise import Tortoise
 
+from domain.stations.feed import PriceFeed
 from domain.stations.index import StationIndex
 from kernel.errors import Locale
 from kernel.settings import Settings
@@ -37,6 +38,7 @@ def ask(database: str, index: StationIndex) -> Ask:
         tokens=nobody,
         events=nobody,
         stations=index,
+        prices=PriceFeed(index),
     )
 
     async def run(query: str, *, locale: Locale = "en", **variables: Any) -> strawberry.types.ExecutionResult:

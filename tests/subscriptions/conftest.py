@@ -23,3 +23,10 @@ async def sqlite_database(sqlite_url: str) -> AsyncIterator[str]:
 async def house(database: str) -> AsyncIterator[House]:
     async with running(settings_for()) as system, serving(services_of(system.hub)) as address:
         yield House(address, system)
+
+
+@pytest.fixture
+async def narrow_house(database: str, bounds: dict[str, int]) -> AsyncIterator[House]:
+    """A house with other limits, which the test names."""
+    async with running(settings_for()) as system, serving(services_of(system.hub, **bounds)) as address:
+        yield House(address, system)

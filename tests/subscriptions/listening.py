@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+from domain.events.queries import standing_of
+from domain.identity.staff import STAFF_CLIENT_ID, STAFF_SCOPE, Staff
 from domain.identity.viewer import Viewer
-from tests.subscriptions.serving import Client, bearer, connecting
+from kernel.clock import utc_now
+from tests.subscriptions.serving import Client, Served, bearer, connecting
 from tests.subscriptions.support import Running, eventually
 
 
 @dataclass
 class House:
-    address: str
+    address: Served
     system: Running
 
 
@@ -34,12 +37,17 @@ class Listener:
         await self._connection.__aexit__(*reason)
 
 
-async def listening(house: House, stream: str, followers: int = 1) -> None:
-    """Return once so many clients follow the stream."""
+async def listening(house: House, stream: str, clients: int = 1) -> None:
+    """Return once so many operations hear of the stream's next event."""
+    await eventually(lambda: house.address.listeners(stream) >= clients)
 
-    def follows() -> bool:
-        channel = house.system.hub._channels.get(stream)
-        return channel is not None and channel.ready.is_set() and len(channel.followers) >= followers
 
-    await eventually(follows)
-    await asyncio.sleep(0.02)
+async def cursor_of(stream: str, position: int) -> str:
+    """Return the cursor of a position in the database's epoch."""
+    return (await standing_of(stream)).cursor(position)
+
+
+def staff_viewer(staff: Staff) -> Viewer:
+    """Return a member of staff as their token names them."""
+    expires_at = utc_now() + timedelta(hours=1)
+    return Viewer(staff.id, client_id=STAFF_CLIENT_ID, scopes=frozenset({STAFF_SCOPE}), expires_at=expires_at)

@@ -11,6 +11,7 @@ from domain.events.queries import head
 from schema.extensions.documents import Schema
 from schema.types import enums as _enums  # noqa: F401 -- importing it registers them.
 from schema.types.context import Info
+from schema.types.delivery import LATEST_FOR_EVERYONE, LOSSLESS_FOR_VIEWER
 from schema.types.relay import encode_cursor
 
 STREAM = "notes"
@@ -64,8 +65,8 @@ class Query:
 
 @strawberry.type
 class Subscription:
-    notes: Any = strawberry.subscription(resolver=all_notes, graphql_type=Note)
-    private: Any = strawberry.subscription(resolver=own_notes, graphql_type=Note)
+    notes: Any = strawberry.subscription(resolver=all_notes, graphql_type=Note, directives=[LATEST_FOR_EVERYONE])
+    private: Any = strawberry.subscription(resolver=own_notes, graphql_type=Note, directives=[LOSSLESS_FOR_VIEWER])
     alone: Any = strawberry.subscription(resolver=all_notes, graphql_type=Note)
 
 

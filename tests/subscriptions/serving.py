@@ -15,28 +15,43 @@ import uvicorn
 import websockets
 from graphql import GraphQLError
 from joserfc.jwk import ECKey
-from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
 from strawberry.schema.config import StrawberryConfig
 from websockets.asyncio.client import ClientConnection
 from websockets.typing import Subprotocol
 
 from domain.events.ports import EventSource
+from domain.events.queries import head
 from domain.identity.tokens import TokenAuthority
 from domain.identity.viewer import Viewer
 from domain.orders.policy import Policy
+from domain.stations.feed import PriceFeed
+from domain.stations.index import StationIndex
 from kernel.clock import utc_now
 from kernel.errors import YoukaError
 from kernel.sealing import Sealer
 from kernel.settings import Settings
 from resolvers import loaders
 from schema.extensions.documents import Schema
+from schema.extensions.trusted import TrustedDocuments, hash_of
 from schema.types import enums as _enums  # noqa: F401 -- importing it registers them.
+from schema.types.alerts import AlertStreamEvent
 from schema.types.context import Info, Services
-from schema.types.notices import ArrivalEvent, OrderEvent, PriceChangeEvent
+from schema.types.delivery import (
+    LATEST_FOR_EVERYONE,
+    LOSSLESS_FOR_VIEWER,
+    DeliveryAudience,
+    DeliveryDirective,
+    DeliveryPolicy,
+)
+from schema.types.notices import ArrivalStreamEvent
+from schema.types.order_events import OrderStreamEvent
+from schema.types.price_events import PriceStreamEvent
+from schema.types.relay import decode_cursor, encode_cursor
 from schema.types.scalars import SCALARS, Yuan
 from subscriptions import streams
+from subscriptions.draining import Server
 from subscriptions.frames import WebSocketConnection
 from subscriptions.server import GraphQLApp
 from tests.services import find_free_port
@@ -50,9 +65,17 @@ TOKENS = TokenAuthority(
 )
 
 
+TRUSTED = "subscription Trusted($to: Int!) { ticks(to: $to) }"
+TRUSTED_QUERY = "query Trusted { hello }"
+DOCUMENTS = {hash_of(text): text for text in (TRUSTED, TRUSTED_QUERY)}
+
+
 class TooMuch(YoukaError):
     code = "TOO_MUCH"
     messages = {"zh-CN": "最多 {maximum}", "en": "At most {maximum}"}
+
+
+COUNTED: list[str] = []
 
 
 @strawberry.type
@@ -78,6 +101,17 @@ class Query:
         raise RuntimeError("the password is hunter2")
 
     @strawberry.field
+    def echo(self, times: int) -> str:
+        return "0123456789" * times
+
+    @strawberry.field
+    async def slow(self) -> str:
+        COUNTED.append("begun")
+        await asyncio.sleep(30)
+        COUNTED.append("once")
+        return "at last"
+
+    @strawberry.field
     def nothing(self) -> str:
         return cast(str, None)
 
@@ -98,13 +132,13 @@ class Query:
         return str((info.input_extensions or {}).get("name"))
 
 
-COUNTED: list[str] = []
-
-
 @strawberry.type
 class Mutation:
     @strawberry.mutation
-    def count(self) -> int:
+    async def count(self, waits_s: float = 0) -> int:
+        if waits_s:
+            COUNTED.append("begun")
+            await asyncio.sleep(waits_s)
         COUNTED.append("once")
         return len(COUNTED)
 
@@ -117,18 +151,65 @@ async def ticks(info: Info, to: int, every_s: float = 0.0, breaks_at: int | None
         await asyncio.sleep(every_s)
 
 
+@strawberry.type
+class Entry:
+    """One event of a stream that every test may write to."""
+
+    cursor: str
+    number: int
+    padding: str
+
+    @strawberry.field
+    def read_by(self, info: Info) -> str | None:
+        return str(info.context.viewer.user_id) if info.context.viewer else None
+
+
+JOURNAL = "journal"
+
+
+async def journal(info: Info, after: str | None = None) -> AsyncGenerator[Entry, None]:
+    return _entries(info, await head(JOURNAL) if after is None else decode_cursor(after, str, int)[1])
+
+
+async def own_journal(info: Info, after: str | None = None) -> AsyncGenerator[Entry, None]:
+    return await journal(info, after)
+
+
+async def _entries(info: Info, after: int) -> AsyncGenerator[Entry, None]:
+    async for event in info.context.services.events.follow(JOURNAL, after=after):
+        cursor = encode_cursor(event.stream, event.position)
+        yield Entry(cursor=cursor, number=event.position, padding=event.payload.get("padding", ""))
+
+
 async def locked(info: Info) -> AsyncGenerator[int, None]:
     raise TooMuch(maximum=5)
+
+
+LOSSLESS_FOR_EVERYONE = DeliveryDirective(policy=DeliveryPolicy.LOSSLESS, audience=DeliveryAudience.EVERYONE)
 
 
 @strawberry.type
 class Subscription:
     # Type checkers take the attribute for what its resolver returns, which for a subscription is never so.
     ticks: Any = strawberry.subscription(resolver=ticks, graphql_type=int)
+    # Of the journal nothing is left out; `ownJournal` is the same, shown to each user apart.
+    journal: Any = strawberry.subscription(resolver=journal, graphql_type=Entry, directives=[LOSSLESS_FOR_EVERYONE])
+    own_journal: Any = strawberry.subscription(
+        resolver=own_journal, graphql_type=Entry, directives=[LOSSLESS_FOR_VIEWER]
+    )
     locked: Any = strawberry.subscription(resolver=locked, graphql_type=int)
-    arrivals: Any = strawberry.subscription(resolver=streams.arrivals, graphql_type=ArrivalEvent)
-    order_updated: Any = strawberry.subscription(resolver=streams.order_updated, graphql_type=OrderEvent)
-    price_changes: Any = strawberry.subscription(resolver=streams.price_changes, graphql_type=PriceChangeEvent)
+    arrivals: Any = strawberry.subscription(
+        resolver=streams.arrivals, graphql_type=ArrivalStreamEvent, directives=[LOSSLESS_FOR_VIEWER]
+    )
+    order_updated: Any = strawberry.subscription(
+        resolver=streams.order_updated, graphql_type=OrderStreamEvent, directives=[LOSSLESS_FOR_VIEWER]
+    )
+    price_changes: Any = strawberry.subscription(
+        resolver=streams.price_changes, graphql_type=PriceStreamEvent, directives=[LATEST_FOR_EVERYONE]
+    )
+    alerts: Any = strawberry.subscription(
+        resolver=streams.alerts, graphql_type=AlertStreamEvent, directives=[LOSSLESS_FOR_VIEWER]
+    )
 
 
 SCHEMA = Schema(query=Query, mutation=Mutation, subscription=Subscription, config=StrawberryConfig(scalar_map=SCALARS))
@@ -147,11 +228,21 @@ def token_of(user_id: UUID, *, now: datetime | None = None) -> str:
 
 
 def bearer(viewer: Viewer) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token_of(viewer.user_id)}"}
+    token = TOKENS.issue(user_id=viewer.user_id, client_id=viewer.client_id, scopes=viewer.scopes, now=utc_now())
+    return {"Authorization": f"Bearer {token}"}
+
+
+def bearer_of(user_id: UUID) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token_of(user_id)}"}
+
+
+def journal_cursor(position: int) -> str:
+    """Return the cursor of the entry at a position of the journal."""
+    return encode_cursor(JOURNAL, position)
 
 
 def services_of(events: EventSource | None = None, **values: Any) -> Services:
-    settings = Settings(**values)
+    settings, stations = Settings(**values), StationIndex()
     return Services(
         settings=settings,
         third_parties=cast(Any, None),
@@ -159,24 +250,71 @@ def services_of(events: EventSource | None = None, **values: Any) -> Services:
         sealer=Sealer(bytes(32)),
         tokens=TOKENS,
         events=events or Silence(),
-        stations=cast(Any, None),
+        stations=stations,
+        prices=PriceFeed(stations),
     )
 
 
-def application(services: Services, *, with_page: bool = False) -> Starlette:
+class Application:
+    """`/graphql` without a router around it, as in the product."""
+
+    def __init__(self, graphql: GraphQLApp) -> None:
+        self.graphql = graphql
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["path"] == "/graphql"
+        await self.graphql(scope, receive, send)
+
+
+class Served(str):
+    """`host:port` of a server that runs in this process."""
+
+    server: Server
+    graphql: GraphQLApp
+
+    @property
+    def cohorts(self) -> int:
+        """How many different subscriptions are under way."""
+        return self.graphql._engine.cohorts.size
+
+    def listeners(self, stream: str) -> int:
+        """How many operations have caught up with a stream and hear of its next event."""
+        cohorts = [cohort for cohort, _ in self.graphql._engine.cohorts._cohorts.values()]
+        return sum(member.live for cohort in cohorts if cohort.stream == stream for member in cohort.members)
+
+    @property
+    def connections(self) -> int:
+        return len(self.server.server_state.connections)
+
+    def cut(self) -> int:
+        """Break every connection the way a lost network does, and return how many there were."""
+        connections = list(self.server.server_state.connections)
+        for connection in connections:
+            connection.transport.abort()
+        return len(connections)
+
+
+def application(services: Services, *, with_page: bool = False) -> Application:
     def page() -> Response:
         return HTMLResponse("<title>GraphiQL</title>")
 
-    graphql = GraphQLApp(SCHEMA, services, loaders=loaders.build, graphiql_page=page if with_page else None)
-    return Starlette(routes=[Route("/graphql", graphql), WebSocketRoute("/graphql", graphql)])
+    graphql = GraphQLApp(
+        SCHEMA,
+        services,
+        loaders=loaders.build,
+        documents=TrustedDocuments(DOCUMENTS, only=services.settings.trusted_documents_only),
+        graphiql_page=page if with_page else None,
+    )
+    return Application(graphql)
 
 
 @asynccontextmanager
-async def serving(services: Services, **options: Any) -> AsyncIterator[str]:
+async def serving(services: Services, **options: Any) -> AsyncIterator[Served]:
     """Serve `/graphql` by uvicorn; the value is `host:port`."""
     port = find_free_port()
+    app = application(services)
     config = uvicorn.Config(
-        application(services),
+        app,
         host="127.0.0.1",
         port=port,
         lifespan="off",
@@ -184,14 +322,17 @@ async def serving(services: Services, **options: Any) -> AsyncIterator[str]:
         ws=WebSocketConnection,
         ws_max_size=services.settings.websocket_frame_size_max_bytes,
         ws_per_message_deflate=False,
+        ws_ping_interval=None,
         timeout_graceful_shutdown=5,
         **options,
     )
-    server = uvicorn.Server(config)
+    server = Server(config, drain=app.graphql.drain)
     running = asyncio.create_task(server.serve())
     try:
         await eventually(lambda: server.started)
-        yield f"127.0.0.1:{port}"
+        served = Served(f"127.0.0.1:{port}")
+        served.server, served.graphql = server, app.graphql
+        yield served
     finally:
         server.should_exit = True
         await running

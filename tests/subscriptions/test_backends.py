@@ -12,9 +12,10 @@ import redis.asyncio
 from broadcaster import Broadcast, Event
 
 from kernel.settings import Settings
-from subscriptions import backends
-from subscriptions.backends import RESYNC, MemoryBackend, RedisBackend
+from subscriptions import links
+from subscriptions.backends import MemoryBackend, RedisBackend
 from subscriptions.broadcasting import create_broadcast
+from subscriptions.links import RESYNC
 from tests.subscriptions.support import eventually
 
 DELAY_S = 0.1
@@ -96,7 +97,7 @@ class TestRedis:
     async def test_without_a_confirmation_it_returns_and_resyncs_later(
         self, redis_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(backends, "CONFIRMATION_TIMEOUT_S", DELAY_S / 4)
+        monkeypatch.setattr(links, "CONFIRMATION_TIMEOUT_S", DELAY_S / 4)
         async with slow_way_to(redis_url) as slow_url, connected(RedisBackend(slow_url)) as backend:
             await backend.subscribe("a")
             event = await next_of(backend)

@@ -17,8 +17,9 @@ from domain.events.queries import head
 from domain.identity.viewer import Viewer
 from kernel.clock import utc_now
 from schema.types.context import Context
-from subscriptions.cohorts import Audience, Cohorts, Membership, Rule
-from subscriptions.deliveries import Delivery, OperationRefused, Policy
+from schema.types.delivery import DeliveryPolicy
+from subscriptions.cohorts import Cohorts, Membership
+from subscriptions.deliveries import Delivery, OperationRefused
 from subscriptions.execution import Executor
 from subscriptions.requests import GraphQLRequest
 from tests.subscriptions.notes import EXECUTED, NOTES, SCHEMA, STREAM
@@ -27,17 +28,12 @@ from tests.subscriptions.support import TIMEOUT_S, Running, eventually, running,
 
 pytestmark = pytest.mark.usefixtures("database")
 
-RULES = {
-    "notes": Rule(Policy.LATEST, Audience.EVERYONE),
-    "private": Rule(Policy.LOSSLESS, Audience.VIEWER),
-}
-
 
 @dataclass
 class Reader:
     """An outlet that keeps what it is given; while `closed_off` it has no room."""
 
-    policy: Policy
+    policy: DeliveryPolicy
     deliveries: list[Delivery] = field(default_factory=list)
     ended: list[Any] = field(default_factory=list)
     roomy: asyncio.Event = field(default_factory=asyncio.Event)
@@ -74,7 +70,7 @@ class Stage:
         prepared = self.executor.prepare(asked, context)
         readers: list[Reader] = []
 
-        def outlet(policy: Policy) -> Reader:
+        def outlet(policy: DeliveryPolicy) -> Reader:
             readers.append(Reader(policy))
             if roomy:
                 readers[0].roomy.set()
@@ -92,7 +88,7 @@ async def stage(*, held_max: int = 100) -> AsyncIterator[Stage]:
     async with running(settings_for()) as house:
         services = services_of(house.hub)
         executor = Executor(SCHEMA, loaders=lambda: None)  # type: ignore[arg-type,return-value]
-        cohorts = Cohorts(executor, house.hub, rule_of=RULES.get, held_max=held_max)
+        cohorts = Cohorts(executor, house.hub, held_max=held_max)
         made = Stage(house, cohorts, executor, services)
         opened: list[Reader] = []
         original = made.open

@@ -14,7 +14,8 @@ from broadcaster import Broadcast
 from domain.events import queries
 from domain.events.messages import encode
 from domain.events.ports import StoredEvent
-from subscriptions.backends import RESYNC, MemoryBackend
+from subscriptions.backends import MemoryBackend
+from subscriptions.links import RESYNC
 from tests.subscriptions.support import (
     TIMEOUT_S,
     Reader,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from subscriptions.deliveries import Delivery, Policy
+from schema.types.delivery import DeliveryPolicy
+from subscriptions.deliveries import Delivery
 from subscriptions.outbox import Lane, Outbox
 from subscriptions.waiting import Gate, Mailbox
 from subscriptions.wire import UNSENT_MAX_BYTES, SendingWire
@@ -54,7 +55,7 @@ class Client:
         self.overflowed: list[str | None] = []
         self.outbox = Outbox(tap, queue_size_max=queue_size_max, patience_s=patience_s, on_stalled=self._stall)
 
-    def lane(self, policy: Policy, name: str = "") -> Lane:
+    def lane(self, policy: DeliveryPolicy, name: str = "") -> Lane:
         return self.outbox.lane(
             frame=lambda delivery: name.encode() + delivery.payload, policy=policy, on_overflow=self.overflowed.append
         )
@@ -75,7 +76,7 @@ def sent(tap: Tap, *texts: str) -> Callable[[], bool]:
 class TestLossless:
     async def test_what_waits_goes_out_in_order_and_in_full(self) -> None:
         tap = Tap(room=1)
-        lane = Client(tap).lane(Policy.LOSSLESS)
+        lane = Client(tap).lane(DeliveryPolicy.LOSSLESS)
         for text in "abcde":
             lane.deliver(some(text, key="the same"))
         assert tap.sent == ["a"]
@@ -90,7 +91,7 @@ class TestLossless:
     async def test_too_much_ends_it_with_the_cursor_of_what_went_out(self) -> None:
         tap = Tap(room=2)
         client = Client(tap, queue_size_max=3)
-        lane = client.lane(Policy.LOSSLESS)
+        lane = client.lane(DeliveryPolicy.LOSSLESS)
         for text in "abcdefgh":
             lane.deliver(some(text))
         assert client.overflowed == ["at b"]
@@ -102,7 +103,7 @@ class TestLossless:
         tap = Tap()
         tap.gate.clear()
         client = Client(tap, queue_size_max=1)
-        lane = client.lane(Policy.LOSSLESS)
+        lane = client.lane(DeliveryPolicy.LOSSLESS)
         lane.deliver(some("a"))
         lane.deliver(some("b"))
         assert client.overflowed == [None]
@@ -111,7 +112,7 @@ class TestLossless:
 class TestLatest:
     async def test_the_newest_of_each_key_goes_out_in_order_of_time(self) -> None:
         tap = Tap(room=1)
-        lane = Client(tap).lane(Policy.LATEST)
+        lane = Client(tap).lane(DeliveryPolicy.LATEST)
         for text, key in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("a3", "a"), ("b2", "b"), ("a4", "a")):
             lane.deliver(some(text, key=key))
         tap.give(None)
@@ -120,7 +121,7 @@ class TestLatest:
 
     async def test_what_has_no_key_is_not_replaced(self) -> None:
         tap = Tap(room=1)
-        lane = Client(tap).lane(Policy.LATEST)
+        lane = Client(tap).lane(DeliveryPolicy.LATEST)
         for text, key in (("a1", "a"), ("gap", None), ("gap", None), ("a2", "a")):
             lane.deliver(some(text, key=key))
         tap.give(None)
@@ -129,7 +130,7 @@ class TestLatest:
     async def test_more_keys_than_may_wait_are_told_and_not_dropped(self) -> None:
         tap = Tap(room=1)
         client = Client(tap, queue_size_max=2)
-        lane = client.lane(Policy.LATEST)
+        lane = client.lane(DeliveryPolicy.LATEST)
         for number in range(5):
             lane.deliver(some(str(number), key=str(number)))
         assert client.overflowed == ["at 0"]
@@ -139,7 +140,7 @@ class TestLanes:
     async def test_none_waits_for_a_busier_one(self) -> None:
         tap = Tap(room=1)
         client = Client(tap, queue_size_max=100)
-        busy, calm = client.lane(Policy.LOSSLESS, "busy "), client.lane(Policy.LOSSLESS, "calm ")
+        busy, calm = client.lane(DeliveryPolicy.LOSSLESS, "busy "), client.lane(DeliveryPolicy.LOSSLESS, "calm ")
         for number in range(50):
             busy.deliver(some(str(number)))
         calm.deliver(some("0"))
@@ -150,7 +151,7 @@ class TestLanes:
 
     async def test_the_last_word_comes_behind_what_waits(self) -> None:
         tap = Tap(room=1)
-        lane = Client(tap).lane(Policy.LOSSLESS)
+        lane = Client(tap).lane(DeliveryPolicy.LOSSLESS)
         for text in "abc":
             lane.deliver(some(text))
         lane.finish(b"complete")
@@ -161,7 +162,7 @@ class TestLanes:
     async def test_a_closed_lane_sends_nothing_of_what_waited(self) -> None:
         tap = Tap(room=1)
         client = Client(tap)
-        lane, other = client.lane(Policy.LOSSLESS), client.lane(Policy.LOSSLESS)
+        lane, other = client.lane(DeliveryPolicy.LOSSLESS), client.lane(DeliveryPolicy.LOSSLESS)
         for text in "abc":
             lane.deliver(some(text))
         lane.close()
@@ -171,7 +172,7 @@ class TestLanes:
 
     async def test_room_is_when_nothing_waits(self) -> None:
         tap = Tap(room=1)
-        lane = Client(tap).lane(Policy.LOSSLESS)
+        lane = Client(tap).lane(DeliveryPolicy.LOSSLESS)
         await lane.room()
         lane.deliver(some("a"))
         lane.deliver(some("b"))
@@ -185,7 +186,7 @@ class TestLanes:
     async def test_a_client_without_room_for_too_long_is_told_of_once(self) -> None:
         tap = Tap(room=1)
         client = Client(tap, patience_s=0.05)
-        lane = client.lane(Policy.LOSSLESS)
+        lane = client.lane(DeliveryPolicy.LOSSLESS)
         lane.deliver(some("a"))
         lane.deliver(some("b"))
         await eventually(lambda: client.stalled == 1)
@@ -196,7 +197,7 @@ class TestLanes:
     async def test_closing_forgets_everything(self) -> None:
         tap = Tap(room=1)
         client = Client(tap)
-        lane = client.lane(Policy.LOSSLESS)
+        lane = client.lane(DeliveryPolicy.LOSSLESS)
         for text in "abc":
             lane.deliver(some(text))
         client.outbox.close()

@@ -2,46 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
-from domain.pricing.operations import load_prices
-from domain.pricing.records import PriceRecord
-from kernel.clock import utc_now
-from kernel.ids import new_id
-from kernel.states import Product, StationBrand
-from models.pricing import PriceZone
-from models.stations import Station
-from schema.types.relay import encode_cursor, global_id
-from tests.subscriptions.listening import House, Listener, listening
+import pytest
+
+from domain.pricing import queries
+from domain.stations import feed
+from domain.stations.index import StationIndex
+from kernel.states import Product
+from models.events import Event
+from schema.types.relay import global_id
+from tests.subscriptions.happenings import change_price, create_station, create_zone, move
+from tests.subscriptions.listening import House, Listener, cursor_of, listening
 from tests.subscriptions.support import eventually
 
-PRICES = """subscription ($stations: [ID!], $product: Product, $after: String) {
-  priceChanges(stationIds: $stations, product: $product, after: $after) {
-    cursor price { product unitPrice { milliyuan } zone { code } } previous { milliyuan } } }"""
-
-DAY = utc_now().replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-async def create_zone(code: str) -> PriceZone:
-    return await PriceZone.create(id=new_id(), province_code="530000", province_name="云南省", code=code, name=code)
-
-
-async def create_station(zone: PriceZone | None) -> Station:
-    identifier = new_id()
-    return await Station.create(
-        id=identifier, source_key=str(identifier), name="加油站", brand=StationBrand.SINOPEC, address="",
-        province="云南省", city="", district="", latitude=25.0, longitude=102.7, zone=zone,
-        created_at=utc_now(), updated_at=utc_now(),
-    )  # fmt: skip
-
-
-async def change_price(zone: PriceZone, product: Product, milliyuan: int, *, days_ago: int) -> None:
-    record = PriceRecord(
-        province_code=zone.province_code, zone_code=zone.code, product=product, milliyuan=milliyuan,
-        source="tests", source_url="https://prices.example/1",
-    )  # fmt: skip
-    await load_prices(prices=[record], effective_from=DAY - timedelta(days=days_ago), clock=utc_now)
+PRICES = """subscription ($stations: [ID!], $near: LocationInput, $radius: Int, $zone: ID, $product: Product,
+    $after: String) {
+  priceChanges(stationIds: $stations, near: $near, radius: $radius, zone: $zone, product: $product, after: $after) {
+    ... on StreamEvent { cursor }
+    ... on PriceChangeEvent { price { product unitPrice { milliyuan } zone { code } } previous { milliyuan } }
+    ... on PriceGap { reason complete prices { product unitPrice { milliyuan } zone { code } } } } }"""
 
 
 class TestPriceChanges:
@@ -54,7 +35,7 @@ class TestPriceChanges:
             await change_price(other, Product.DIESEL_0, 7_995, days_ago=9)
             await change_price(one, Product.GASOLINE_92, 8_465, days_ago=8)
             events = [(await client.data())["priceChanges"] for _ in range(3)]
-        assert [event["cursor"] for event in events] == [encode_cursor("prices", n) for n in (1, 2, 3)]
+        assert [event["cursor"] for event in events] == [await cursor_of("prices", n) for n in (1, 2, 3)]
         assert [event["price"] for event in events] == [
             {"product": "GASOLINE_92", "unitPrice": {"milliyuan": 8_460}, "zone": {"code": "yunnan-1"}},
             {"product": "DIESEL_0", "unitPrice": {"milliyuan": 7_995}, "zone": {"code": "yunnan-2"}},
@@ -71,7 +52,7 @@ class TestPriceChanges:
             await client.subscribe(PRICES, id="diesel", variables={"product": "DIESEL_0"})
             variables_of_both = {"stations": [global_id("Station", there.id)], "product": "DIESEL_0"}
             await client.subscribe(PRICES, id="both", variables=variables_of_both)
-            await listening(house, "prices", followers=3)
+            await listening(house, "prices", clients=3)
             await change_price(one, Product.GASOLINE_92, 8_460, days_ago=9)
             await change_price(one, Product.DIESEL_0, 7_995, days_ago=9)
             await change_price(other, Product.GASOLINE_92, 8_461, days_ago=9)
@@ -92,7 +73,7 @@ class TestPriceChanges:
             await change_price(other, Product.GASOLINE_92, 8_461, days_ago=9)
             await change_price(one, Product.GASOLINE_92, 8_460, days_ago=9)
             assert (await client.data())["priceChanges"]["price"]["zone"] == {"code": "yunnan-1"}
-            await Station.filter(id=station.id).update(zone_id=other.id)
+            await move(station, other)
             await change_price(one, Product.GASOLINE_92, 8_470, days_ago=8)
             await change_price(other, Product.GASOLINE_92, 8_471, days_ago=8)
             assert (await client.data())["priceChanges"]["price"]["unitPrice"] == {"milliyuan": 8_471}
@@ -102,7 +83,7 @@ class TestPriceChanges:
         for number in range(5):
             await change_price(zone, Product.GASOLINE_92, 8_460 + number, days_ago=9 - number)
         async with Listener(house) as client:
-            await client.subscribe(PRICES, variables={"after": encode_cursor("prices", 3)})
+            await client.subscribe(PRICES, variables={"after": await cursor_of("prices", 3)})
             heard = [(await client.data())["priceChanges"]["price"]["unitPrice"]["milliyuan"] for _ in range(2)]
         assert heard == [8_463, 8_464]
 
@@ -125,16 +106,139 @@ class TestPriceChanges:
 
     async def test_a_cursor_of_another_stream_is_refused(self, house: House) -> None:
         async with Listener(house) as client:
-            for cursor in (encode_cursor("stations", 0), encode_cursor("prices", 1), "x"):
+            for cursor in (await cursor_of("stations", 0), await cursor_of("prices", 1), "x"):
                 await client.subscribe(PRICES, variables={"after": cursor})
                 assert await client.error_code() == "CURSOR_INVALID"
+
+
+class TestPlaces:
+    async def test_stations_around_a_place_choose(self, house: House) -> None:
+        inside, outside = await create_zone("yunnan-1"), await create_zone("yunnan-2")
+        # A hundredth of a degree of latitude is 1,112 m.
+        await create_station(inside, latitude=25.009)
+        # In the corner of the square around the circle, and not in the circle.
+        await create_station(outside, latitude=25.008, longitude=102.708)
+        near = {"latitude": 25.0, "longitude": 102.7}
+        async with Listener(house) as client:
+            await client.subscribe(PRICES, id="near", variables={"near": near, "radius": 1_010})
+            await client.subscribe(PRICES, id="wide", variables={"near": near, "radius": 1_500, "product": "DIESEL_0"})
+            await listening(house, "prices", clients=2)
+            await change_price(outside, Product.DIESEL_0, 7_995, days_ago=9)
+            await change_price(inside, Product.DIESEL_0, 7_996, days_ago=9)
+            await change_price(inside, Product.GASOLINE_92, 8_460, days_ago=9)
+            heard: dict[str, list[int]] = {"near": [], "wide": []}
+            for _ in range(4):
+                message = await client.receive()
+                price = message["payload"]["data"]["priceChanges"]["price"]
+                heard[message["id"]].append(price["unitPrice"]["milliyuan"])
+        assert heard == {"near": [7_996, 8_460], "wide": [7_995, 7_996]}
+
+    async def test_a_station_that_opens_nearby_is_heard_of(self, house: House) -> None:
+        zone = await create_zone("yunnan-1")
+        async with Listener(house) as client:
+            await client.subscribe(PRICES, variables={"near": {"latitude": 25.0, "longitude": 102.7}})
+            await listening(house, "prices")
+            await change_price(zone, Product.DIESEL_0, 7_995, days_ago=9)
+            await create_station(zone)
+            await change_price(zone, Product.DIESEL_0, 7_996, days_ago=8)
+            # The price of before may have been looked at before the station opened, or after.
+            heard = {"milliyuan": 7_995}
+            while heard == {"milliyuan": 7_995}:
+                heard = (await client.data())["priceChanges"]["price"]["unitPrice"]
+            assert heard == {"milliyuan": 7_996}
+
+    async def test_one_zone_is_followed(self, house: House) -> None:
+        one, other = await create_zone("yunnan-1"), await create_zone("yunnan-2")
+        async with Listener(house) as client:
+            await client.subscribe(PRICES, variables={"zone": global_id("PriceZone", other.id)})
+            await listening(house, "prices")
+            await change_price(one, Product.DIESEL_0, 7_995, days_ago=9)
+            await change_price(other, Product.DIESEL_0, 7_996, days_ago=9)
+            assert (await client.data())["priceChanges"]["price"]["zone"] == {"code": "yunnan-2"}
+
+    async def test_places_that_are_none_are_refused(self, house: House) -> None:
+        zone, station = await create_zone("yunnan-1"), await create_station(None)
+        near = {"latitude": 25.0, "longitude": 102.7}
+        of_zone, of_station = global_id("PriceZone", zone.id), global_id("Station", station.id)
+        refused: list[tuple[dict[str, Any], str]] = [
+            ({"stations": [of_station], "near": near}, "PLACE_AMBIGUOUS"),
+            ({"stations": [of_station], "zone": of_zone}, "PLACE_AMBIGUOUS"),
+            ({"near": near, "zone": of_zone}, "PLACE_AMBIGUOUS"),
+            ({"near": near, "radius": 0}, "RADIUS_INVALID"),
+            ({"near": near, "radius": 50_001}, "RADIUS_INVALID"),
+            ({"near": {"latitude": 91.0, "longitude": 0.0}}, "LOCATION_INVALID"),
+            ({"zone": of_station}, "NOT_FOUND"),
+            ({"zone": global_id("PriceZone", uuid4())}, "NOT_FOUND"),
+            ({"zone": "x"}, "NOT_FOUND"),
+        ]
+        async with Listener(house) as client:
+            for variables, code in refused:
+                await client.subscribe(PRICES, variables=variables)
+                assert await client.error_code() == code, variables
+        assert house.system.hub._channels == {}
+
+
+class TestCost:
+    async def test_an_event_is_looked_at_once_for_all_who_follow(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        zone = await create_zone("yunnan-1")
+        station = await create_station(zone)
+        statements: list[str] = []
+        read = StationIndex._refresh
+
+        async def counted(index: StationIndex) -> None:
+            statements.append("stations")
+            await read(index)
+
+        async def refused(_ids: object) -> None:
+            raise AssertionError("the price stands in the event")
+
+        query = """subscription ($stations: [ID!]) { priceChanges(stationIds: $stations) {
+          ... on PriceChangeEvent { price { unitPrice { milliyuan } } } } }"""
+        async with Listener(house) as client:
+            for number in range(40):
+                variables = {"stations": [global_id("Station", station.id)]}
+                await client.subscribe(query, id=str(number), variables=variables)
+            await listening(house, "prices", clients=40)
+            monkeypatch.setattr(StationIndex, "_refresh", counted)
+            monkeypatch.setattr(feed, "prices_by_ids", refused)
+            for number in range(3):
+                await change_price(zone, Product.GASOLINE_92, 8_460 + number, days_ago=9 - number)
+                heard = [(await client.data())["priceChanges"]["price"]["unitPrice"]["milliyuan"] for _ in range(40)]
+                assert set(heard) == {8_460 + number}
+        # One for the first who asks, and one that whoever came meanwhile shares.
+        assert 3 <= len(statements) <= 6
+
+    async def test_an_event_without_its_source_is_read_once(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        zone = await create_zone("yunnan-1")
+        await change_price(zone, Product.GASOLINE_92, 8_460, days_ago=9)
+        (event,) = await Event.filter(stream="prices")
+        old = {name: value for name, value in event.payload.items() if not name.startswith("source")}
+        await Event.filter(id=event.id).update(payload=old)
+        read, reads = queries.prices_by_ids, []
+
+        async def counted(ids: list[UUID]) -> Any:
+            reads.append(ids)
+            return await read(ids)
+
+        monkeypatch.setattr(feed, "prices_by_ids", counted)
+        start = await cursor_of("prices", 0)
+        async with Listener(house) as client:
+            for number in range(10):
+                await client.subscribe(PRICES, id=str(number), variables={"after": start})
+            for _ in range(10):
+                assert (await client.data())["priceChanges"]["price"]["unitPrice"] == {"milliyuan": 8_460}
+        assert len(reads) == 1
 
 
 async def test_completing_a_subscription_leaves_its_channel(house: House) -> None:
     async with Listener(house) as client:
         for number in range(5):
             await client.subscribe(PRICES, id=str(number))
-        await listening(house, "prices", followers=5)
+        await listening(house, "prices", clients=5)
         assert house.system.channels == {"prices"}
         for number in range(5):
             await client.send({"id": str(number), "type": "complete"})

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from subscriptions import backends
+from subscriptions import backends, links
 from tests.services import Service, ServiceUnavailable, start_redis
 from tests.subscriptions.support import Reader, all_published, eventually, running, settings_for, take, write
 
@@ -131,7 +131,7 @@ async def test_connections_that_are_cut_again_and_again(sqlite_database: str, se
 async def test_a_server_that_starts_before_its_redis(
     sqlite_database: str, server: Restartable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backends, "CONFIRMATION_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(links, "CONFIRMATION_TIMEOUT_S", 0.2)
     server.kill()
     await write(STREAM, 2)
     async with running(settings_for(server.url)) as system:
@@ -150,7 +150,7 @@ async def test_a_server_that_starts_before_its_redis(
 async def test_without_redis_the_check_still_delivers(
     sqlite_database: str, server: Restartable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backends, "CONFIRMATION_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(links, "CONFIRMATION_TIMEOUT_S", 0.1)
     server.kill()
     async with running(settings_for(server.url, subscription_check_interval_ms=50)) as system:
         reader = await Reader(system.hub, STREAM).subscribed()
@@ -163,7 +163,7 @@ async def test_without_redis_the_check_still_delivers(
 async def test_a_redis_that_hangs_is_left_and_found_again(
     sqlite_database: str, server: Restartable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backends, "HEARTBEAT_INTERVAL_S", 0.1)
+    monkeypatch.setattr(links, "HEARTBEAT_INTERVAL_S", 0.1)
     async with running(settings_for(server.url)) as system:
         reader = await Reader(system.hub, STREAM).subscribed()
         backend = system.broadcast._backend
@@ -181,7 +181,7 @@ async def test_a_redis_that_hangs_is_left_and_found_again(
 async def test_an_idle_connection_is_kept(
     sqlite_database: str, server: Restartable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backends, "HEARTBEAT_INTERVAL_S", 0.02)
+    monkeypatch.setattr(links, "HEARTBEAT_INTERVAL_S", 0.02)
     async with running(settings_for(server.url)) as system:
         backend = system.broadcast._backend
         assert isinstance(backend, backends.RedisBackend)

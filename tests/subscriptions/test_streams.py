@@ -8,41 +8,26 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.events.operations import append
-from domain.events.streams import EventType, arrivals_stream, order_stream
-from domain.orders import queries
+from domain.events.queries import standing_of
+from domain.events.streams import arrivals_stream, order_stream
+from domain.orders import arrivals
+from domain.orders.arrivals import Arrival
 from domain.orders.lifecycle import Trigger
-from domain.orders.transitions import advance, lock
-from kernel.clock import utc_now
-from models.database import transactional
-from models.orders import RechargeOrder
-from schema.types.relay import encode_cursor, global_id
+from kernel.opaque import pack
+from schema.types.relay import global_id
 from tests.factories import create_card, create_order, create_viewer
-from tests.subscriptions.listening import House, Listener, listening
+from tests.subscriptions.happenings import arrive, step
+from tests.subscriptions.listening import House, Listener, cursor_of, listening
 
-ARRIVALS = """subscription ($after: String) { arrivals(after: $after) {
-  cursor notice { text arrivedAt amount { fen yuan } order { id state card { brand } } } } }"""
-ORDER = "subscription ($id: ID!, $after: String) { orderUpdated(id: $id, after: $after) { cursor order { id state } } }"
+ARRIVALS = """subscription ($after: String, $device: String) { arrivals(after: $after, device: $device) {
+  ... on StreamEvent { cursor }
+  ... on ArrivalEvent { notice { text arrivedAt amount { fen yuan } order { id state card { brand } } } }
+  ... on ArrivalGap { reason complete arrivals { order { id } amount { fen } } } } }"""
+ORDER = """subscription ($id: ID!, $after: String) { orderUpdated(id: $id, after: $after) {
+  ... on StreamEvent { cursor } ... on StreamGap { reason }
+  ... on OrderEvent { order { id state } } ... on OrderGap { order { id state } } } }"""
 
 FEN = 50_000
-
-
-@transactional
-async def arrive(order: RechargeOrder) -> None:
-    """Append what the end of a recharge appends."""
-    await append(
-        stream=arrivals_stream(order.user_id),
-        type=EventType.RECHARGE_ARRIVED,
-        payload={"order_id": str(order.id), "card_id": str(order.card_id), "amount_fen": order.amount_fen},
-        now=utc_now(),
-    )
-
-
-@transactional
-async def step(order_id: UUID, *triggers: Trigger) -> None:
-    order = await lock(order_id)
-    for trigger in triggers:
-        await advance(order, trigger, actor="tests", now=utc_now())
 
 
 class TestArrivals:
@@ -52,7 +37,7 @@ class TestArrivals:
         async with Listener(house, viewer) as client, Listener(house, viewer, locale="en") as english:
             for each in (client, english):
                 await each.subscribe(ARRIVALS)
-            await listening(house, arrivals_stream(viewer.user_id), followers=2)
+            await listening(house, arrivals_stream(viewer.user_id), clients=2)
             await arrive(order)
             notice = (await client.data())["arrivals"]["notice"]
             assert (await english.data())["arrivals"]["notice"]["text"] == "¥500.00 has arrived on your fuel card"
@@ -94,7 +79,7 @@ class TestArrivals:
             cursors = [(await client.data())["arrivals"]["cursor"] for _ in range(3)]
             await arrive(order)
             cursors.append((await client.data())["arrivals"]["cursor"])
-        assert cursors == [encode_cursor(stream, position) for position in (2, 3, 4, 5)]
+        assert cursors == [await cursor_of(stream, position) for position in (2, 3, 4, 5)]
 
     async def test_nobody_may_listen_unknown(self, house: House) -> None:
         async with Listener(house) as client:
@@ -106,20 +91,21 @@ class TestArrivals:
         viewer, other = await create_viewer(), await create_viewer()
         order = await create_order(viewer, await create_card(viewer))
         await arrive(order)
-        mine = arrivals_stream(viewer.user_id)
+        mine, epoch = arrivals_stream(viewer.user_id), (await standing_of("prices")).epoch
         refused = [
-            "", "x", "=", "é", "x" * 600, encode_cursor(mine), encode_cursor(mine, "1"), encode_cursor(mine, 1.0),
-            encode_cursor(mine, True), encode_cursor(mine, None), encode_cursor(mine, -1), encode_cursor(mine, 2),
-            encode_cursor(mine, 2**62), encode_cursor(mine, 1, 1),
-            encode_cursor(arrivals_stream(other.user_id), 0), encode_cursor("prices", 0),
-            encode_cursor(order_stream(order.id), 1),
+            "", "x", "=", "é", "x" * 600, pack(epoch, mine), pack(epoch, mine, "1"), pack(epoch, mine, 1.0),
+            pack(epoch, mine, True), pack(epoch, mine, None), pack(epoch, mine, -1), pack(epoch, mine, 2),
+            pack(epoch, mine, 2**62), pack(epoch, mine, 1, 1), pack(mine, 1), pack("", mine, 1), pack(1, mine, 1),
+            pack("x" * 12, mine, 1), pack(epoch, 1, 1), pack(epoch, arrivals_stream(other.user_id), 0),
+            pack("0" * 12, arrivals_stream(other.user_id), 0), pack(epoch, "prices", 0),
+            pack(epoch, order_stream(order.id), 1),
         ]  # fmt: skip
         async with Listener(house, viewer) as client:
             for cursor in refused:
                 await client.subscribe(ARRIVALS, variables={"after": cursor})
                 assert await client.error_code() == "CURSOR_INVALID", cursor
-            await client.subscribe(ARRIVALS, variables={"after": encode_cursor(mine, 0)})
-            assert (await client.data())["arrivals"]["cursor"] == encode_cursor(mine, 1)
+            await client.subscribe(ARRIVALS, variables={"after": pack(epoch, mine, 0)})
+            assert (await client.data())["arrivals"]["cursor"] == pack(epoch, mine, 1)
 
 
 class TestOrderUpdated:
@@ -131,7 +117,7 @@ class TestOrderUpdated:
             await client.subscribe(ORDER, variables={"id": global_id("Order", order.id)})
             first = (await client.data())["orderUpdated"]
             assert first["order"] == {"id": global_id("Order", order.id), "state": "PAYING"}
-            assert first["cursor"] == encode_cursor(order_stream(order.id), 2)
+            assert first["cursor"] == await cursor_of(order_stream(order.id), 2)
             await listening(house, order_stream(order.id))
             states = []
             for trigger in (Trigger.CONFIRM_PAYMENT, Trigger.SUBMIT_RECHARGE, Trigger.CONFIRM_RECHARGE):
@@ -179,20 +165,20 @@ class TestOrderUpdated:
         viewer = await create_viewer()
         order = await create_order(viewer, await create_card(viewer))
         identifier = global_id("Order", order.id)
-        newest = encode_cursor(order_stream(order.id), 1)
+        newest = await cursor_of(order_stream(order.id), 1)
         async with Listener(house, viewer) as client:
             await client.subscribe(ORDER, variables={"id": identifier, "after": newest})
             await listening(house, order_stream(order.id))
             await step(order.id, Trigger.START_PAYMENT)
             event = (await client.data())["orderUpdated"]
             assert event["order"]["state"] == "PAYING"
-            assert event["cursor"] == encode_cursor(order_stream(order.id), 2)
+            assert event["cursor"] == await cursor_of(order_stream(order.id), 2)
 
     async def test_unknown_and_foreign_orders_look_alike(self, house: House) -> None:
         viewer, other = await create_viewer(), await create_viewer()
         card = await create_card(other)
         foreign = await create_order(other, card)
-        cursor = encode_cursor(order_stream(foreign.id), 0)
+        cursor = await cursor_of(order_stream(foreign.id), 0)
         answers = []
         async with Listener(house, viewer, locale="en") as client:
             for identifier in (global_id("Order", foreign.id), global_id("Order", uuid4())):
@@ -217,19 +203,19 @@ class TestOrderUpdated:
 async def test_an_error_of_the_database_does_not_end_a_stream(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     viewer = await create_viewer()
     order = await create_order(viewer, await create_card(viewer))
-    owned, failures = queries.owned, 0
+    of_events, failures = arrivals.of_events, 0
 
-    async def unreliable(**values: Any) -> RechargeOrder | None:
+    async def unreliable(**values: Any) -> list[Arrival | None]:
         nonlocal failures
         failures += 1
         if failures <= 2:
             raise OSError("the database is gone")
-        return await owned(**values)
+        return await of_events(**values)
 
     async with Listener(house, viewer) as client:
         await client.subscribe(ARRIVALS)
         await listening(house, arrivals_stream(viewer.user_id))
-        monkeypatch.setattr(queries, "owned", unreliable)
+        monkeypatch.setattr(arrivals, "of_events", unreliable)
         await arrive(order)
         assert (await client.data())["arrivals"]["notice"]["amount"]["fen"] == FEN
     assert failures == 3

@@ -1,0 +1,104 @@
+"""What `alerts` delivers to staff."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Self
+
+import strawberry
+
+from domain.events.cursors import GapReason, Standing
+from domain.events.ports import StoredEvent
+from domain.orders.alerts import Subject
+from models.jobs import Job
+from models.reviews import ManualCase, Review
+from schema.types.cases import Case, OrderReview
+from schema.types.relay import global_id
+from schema.types.scalars import DateTime
+from schema.types.streams import COMPLETE, StreamEvent, StreamGap
+
+
+@strawberry.type(description="A case was opened, which two people decide.")
+class CaseAlert:
+    case: Case = strawberry.field(description="The case as it is now.")
+
+
+@strawberry.type(description="A paid order waits for a review.")
+class ReviewAlert:
+    review: OrderReview = strawberry.field(description="The review.")
+
+
+@strawberry.type(description="Work that no retry could settle, left to a person.")
+class ParkedWork:
+    id: strawberry.ID = strawberry.field(description="Opaque and stable.")
+    job_id: str = strawberry.field(description="Names it to `python -m jobs retry` and `dismiss`.")
+    kind: str = strawberry.field(description="What it does, such as `query_recharge`.")
+    key: str = strawberry.field(description="What it does that to, such as an order's id.")
+    reason: str | None = strawberry.field(description="Why it was parked.")
+    parked_at: DateTime | None = strawberry.field(description="Since when it waits; null where it does no more.")
+
+    @classmethod
+    def of(cls, row: Job) -> Self:
+        return cls(
+            id=global_id("ParkedWork", row.id),
+            job_id=str(row.id),
+            kind=row.kind,
+            key=row.key,
+            reason=row.last_error,
+            parked_at=None if row.parked_at is None else DateTime(row.parked_at),
+        )
+
+
+@strawberry.type(description="Work was parked in the manual queue.")
+class WorkAlert:
+    work: ParkedWork = strawberry.field(description="The work.")
+
+
+Alert = Annotated[
+    CaseAlert | ReviewAlert | WorkAlert,
+    strawberry.union("Alert", description="Something that waits for staff."),
+]
+
+
+def alert_of(subject: Subject) -> CaseAlert | ReviewAlert | WorkAlert:
+    match subject:
+        case ManualCase():
+            return CaseAlert(case=Case.of(subject))
+        case Review():
+            return ReviewAlert(review=OrderReview.of(subject))
+        case Job():
+            return WorkAlert(work=ParkedWork.of(subject))
+
+
+@strawberry.type(description="Something has begun to wait for staff.")
+class AlertEvent(StreamEvent):
+    alert: Alert = strawberry.field(description="What it is.")
+    raised_at: DateTime = strawberry.field(description="Since when.")
+    conflation_key: strawberry.Private[str | None] = None
+
+    @classmethod
+    def of(cls, cursor: str, event: StoredEvent, *, subject: Subject) -> Self:
+        return cls(cursor=cursor, alert=alert_of(subject), raised_at=DateTime(event.occurred_at))
+
+
+@strawberry.type(description="Alerts are missing here; this is what waits.")
+class AlertGap(StreamGap):
+    alerts: list[Alert] = strawberry.field(description="Reviews, then cases, then parked work, each oldest first.")
+    complete: bool = strawberry.field(description=COMPLETE)
+    conflation_key: strawberry.Private[str | None] = None
+
+    @classmethod
+    def of(cls, standing: Standing, reason: GapReason, subjects: Sequence[Subject], *, maximum: int) -> Self:
+        """One subject more than the maximum tells that the snapshot is not complete."""
+        return cls(
+            cursor=standing.cursor(),
+            reason=reason,
+            alerts=[alert_of(subject) for subject in subjects[:maximum]],
+            complete=len(subjects) <= maximum,
+        )
+
+
+AlertStreamEvent = Annotated[
+    AlertEvent | AlertGap,
+    strawberry.union("AlertStreamEvent", description="What `alerts` delivers."),
+]
