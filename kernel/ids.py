@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from uuid import UUID
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -11,15 +12,41 @@ UUID_TEXT_LENGTH = 26
 NUMBER_MAX = 99
 
 
+# 12 bits of a UUIDv7 may say the time more exactly than its milliseconds (RFC 9562, section 6.2, method 3).
+TICKS_PER_MS = 4_096
+# How far ids may run ahead of a clock that stands still; one that was set back is followed at once.
+AHEAD_MAX_TICKS = 10 * TICKS_PER_MS
+
+
+class Ticks:
+    """The time since 1970 in 4096ths of a millisecond, never the same twice in a process."""
+
+    def __init__(self, clock_ns: Callable[[], int] = time.time_ns) -> None:
+        self._clock_ns = clock_ns
+        self._last = 0
+
+    def next(self) -> int:
+        tick = self._clock_ns() * TICKS_PER_MS // 1_000_000
+        if self._last - AHEAD_MAX_TICKS < tick <= self._last:
+            tick = self._last + 1
+        self._last = tick
+        return tick
+
+
+_ticks = Ticks()
+
+
 def new_id() -> UUID:
-    """Return a UUIDv7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, then 74 random bits."""
-    milliseconds = time.time_ns() // 1_000_000
-    random_bits = int.from_bytes(os.urandom(10), "big") & ((1 << 74) - 1)
+    """Return a UUIDv7 (RFC 9562, section 5.7): 60 bits of time, then 62 random bits.
+
+    Ids that one process makes one after another sort in that order, within a millisecond, too.
+    """
+    milliseconds, fraction = divmod(_ticks.next(), TICKS_PER_MS)
     value = (milliseconds & ((1 << 48) - 1)) << 80
     value |= 0x7 << 76
-    value |= (random_bits >> 62) << 64
+    value |= fraction << 64
     value |= 0b10 << 62
-    value |= random_bits & ((1 << 62) - 1)
+    value |= int.from_bytes(os.urandom(8), "big") & ((1 << 62) - 1)
     return UUID(int=value)
 
 

@@ -5,15 +5,24 @@ from uuid import UUID
 
 import pytest
 
-from kernel.ids import new_id, numbered, short_text
+from kernel.ids import TICKS_PER_MS, Ticks, new_id, numbered, short_text
 
 
 def test_ids_are_uuid_version_7_and_sort_by_time() -> None:
     ids = [new_id() for _ in range(1_000)]
     assert all(identifier.version == 7 and identifier.variant == "specified in RFC 4122" for identifier in ids)
     assert len(set(ids)) == 1_000
-    stamps = [identifier.int >> 80 for identifier in ids]
-    assert stamps == sorted(stamps)
+    assert ids == sorted(ids)
+
+
+def test_ids_keep_their_order_where_the_clock_stands_still_or_is_set_back_a_little() -> None:
+    moments = iter([5_000_000_000, 5_000_000_000, 4_999_000_000, 5_000_000_100, 1_000_000_000, 1_000_000_000])
+    ticks = Ticks(lambda: next(moments))
+    found = [ticks.next() for _ in range(6)]
+    start = 5_000 * TICKS_PER_MS
+    assert found[:4] == [start, start + 1, start + 2, start + 3]
+    # A clock that was set back by seconds is believed.
+    assert found[4:] == [1_000 * TICKS_PER_MS, 1_000 * TICKS_PER_MS + 1]
 
 
 def test_short_text_keeps_the_order_of_ids() -> None:

@@ -184,11 +184,11 @@ async def opened(world: World, url: str, *, id_seed: int = 0) -> AsyncIterator[W
     """Open the world on a migrated database. Ids come from the seed and from the world's own clock."""
     dice = random.Random(f"ids of {id_seed}")
     system = SimpleNamespace(urandom=dice.randbytes)
-    clock = SimpleNamespace(time_ns=lambda: int(world.now.timestamp() * 1_000) * 1_000_000)
+    ticks = kernel.ids.Ticks(lambda: int(world.now.timestamp() * 1_000) * 1_000_000)
     with (
         inline_sqlite(),
         patch.object(kernel.ids, "os", system),
-        patch.object(kernel.ids, "time", clock),
+        patch.object(kernel.ids, "_ticks", ticks),
         world.house.watched(),
     ):
         async with connected(url):
