@@ -1,0 +1,14 @@
+"""The platforms beside the road of an order. What is None is not offered by this deployment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from domain.identity.ports import PhoneNumbers
+from domain.messages.ports import MessageSender
+
+
+@dataclass(frozen=True, slots=True)
+class Platforms:
+    phones: PhoneNumbers | None = None
+    messages: MessageSender | None = None

@@ -1,0 +1,72 @@
+"""The platforms beside the road of an order: found in the settings first, and opened when every setting is right."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import httpx
+
+from domain.messages.ports import TemplateOf
+from domain.orders.platforms import Platforms
+from gateways.wechat_open_api import WeChatOpenApi
+from gateways.wechat_open_messages import WeChatMessages
+from gateways.wechat_open_phone import WeChatPhones
+from gateways.wechat_open_token import AccessTokens
+from kernel.settings import Settings
+from kernel.states import MessageTemplate
+
+OpenClient = Callable[[str], Awaitable[httpx.AsyncClient]]
+
+
+class Source(Protocol):
+    """What reads settings and notes what is wrong with them."""
+
+    def url(self, name: str, real: str) -> str: ...
+
+    def text(self, name: str) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where each platform is; an empty address is one that this deployment does without."""
+
+    open_url: str
+    app_secret: str = field(repr=False)
+
+
+def find_platforms(source: Source, settings: Settings, *, open_url: str, app_secret: str) -> Found:
+    """Read what the settings say, noting what is wrong with it."""
+    return Found(open_url=open_url, app_secret=app_secret)
+
+
+async def open_platforms(found: Found, settings: Settings, client: OpenClient) -> Platforms:
+    api = await _wechat_open(found, settings, client)
+    return Platforms(
+        phones=WeChatPhones(api=api, app_id=settings.wechat_open_app_id),
+        messages=_messages(api, settings),
+    )
+
+
+async def _wechat_open(found: Found, settings: Settings, client: OpenClient) -> WeChatOpenApi:
+    # Calls with a token have a pool of their own, so that messages cannot keep anybody from signing in.
+    connections = await client(found.open_url)
+    tokens = AccessTokens(
+        client=connections,
+        app_id=settings.wechat_open_app_id,
+        app_secret=found.app_secret,
+        timeout_s=settings.third_party_timeout_s,
+    )
+    return WeChatOpenApi(client=connections, tokens=tokens, timeout_s=settings.third_party_timeout_s)
+
+
+def _messages(api: WeChatOpenApi, settings: Settings) -> WeChatMessages | None:
+    given = {
+        MessageTemplate.ARRIVAL: TemplateOf(settings.arrival_template_id, settings.wechat_open_arrival_keywords),
+        MessageTemplate.PRICE_CHANGE: TemplateOf(settings.price_template_id, settings.wechat_open_price_keywords),
+    }
+    templates = {template: template_of for template, template_of in given.items() if template_of.id}
+    if not templates:
+        return None
+    return WeChatMessages(api=api, templates=templates, program_state=settings.wechat_open_program_state)
