@@ -17,6 +17,7 @@ from sandbox.keys import load_or_create
 from sandbox.store import Store
 from sandbox.tencent_face import TencentFaceSandbox
 from sandbox.wechat_open import WeChatOpenSandbox
+from sandbox.wechat_open_calls import WeChatOpenCallsSandbox
 from sandbox.wechat_pay import WeChatPaySandbox, merchants_of
 
 
@@ -35,8 +36,19 @@ def create_app(settings: Settings) -> Starlette:
         issuer = IssuerSandbox(settings=settings, keys=keys, store=store, faults=faults, courier=courier)
         login = WeChatOpenSandbox(settings=settings, keys=keys, store=store)
         face = TencentFaceSandbox(settings=settings, keys=keys, store=store, faults=faults)
-        control = Control(store=store, faults=faults, courier=courier, pay=pay, issuer=issuer, login=login, face=face)
-        for party in (pay, issuer, login, face, control):
+        calls = WeChatOpenCallsSandbox(settings=settings, keys=keys, store=store, faults=faults, login=login)
+        platforms = (calls,)
+        control = Control(
+            store=store,
+            faults=faults,
+            courier=courier,
+            pay=pay,
+            issuer=issuer,
+            login=login,
+            face=face,
+            more=[platform.state for platform in platforms],
+        )
+        for party in (pay, issuer, login, face, *platforms, control):
             app.router.routes.extend(party.routes())
         for part in (courier, pay, issuer):
             part.resume()
