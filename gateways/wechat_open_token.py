@@ -74,6 +74,13 @@ class AccessTokens:
         return token.value
 
     async def _fetch(self, refused: str | None) -> AccessToken:
+        under_way = self._fetching
+        if under_way is not None:
+            try:
+                return await asyncio.shield(under_way)
+            except TokenUnavailable:
+                # It was begun before this call came, and what was wrong then may be over.
+                pass
         if self._fetching is None:
             self._fetching = spawn(self._renew(refused), name="wechat_open:token")
             self._fetching.add_done_callback(self._fetched)

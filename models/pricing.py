@@ -75,7 +75,7 @@ class PriceDocument(Model):
 
 
 class HeldPrice(Model):
-    """A price that moves too much to be published by a machine; a person releases or refuses it."""
+    """A price that moves too much to be published by a machine until a person releases it."""
 
     id = fields.UUIDField(primary_key=True)
     province_code = fields.CharField(max_length=6)

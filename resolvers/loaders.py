@@ -9,8 +9,10 @@ from uuid import UUID
 from strawberry.dataloader import DataLoader
 
 from domain.cards import queries as cards
+from domain.identity import phones
 from domain.identity.viewer import Viewer
 from domain.ledger import queries as ledger
+from domain.messages import consents
 from domain.offers import queries as offers
 from domain.orders import queries as orders
 from domain.payments import top_ups
@@ -52,6 +54,8 @@ def build(clock: Callable[[], datetime] = utc_now) -> Loaders:
         prices=DataLoader(load_fn=pricing.prices_by_ids, cache=False),
         current_prices=DataLoader(load_fn=current_prices, cache=False),
         price_history=DataLoader(load_fn=price_history, cache=False),
+        phones=DataLoader(load_fn=phones.of_users, cache=False),
+        message_standings=DataLoader(load_fn=consents.standings_of, cache=False),
         webhook_deliveries=DataLoader(load_fn=_webhook_deliveries, cache=False),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from resolvers import cards, cases, nodes, notices, offers, orders, prices, stations, viewer, wallet, webhooks
+from resolvers import cards, cases, messages, nodes, notices, offers, orders, prices, stations, viewer, wallet, webhooks
 from schema.extensions.documents import Schema
 from schema.types.alerts import AlertStreamEvent
 from schema.types.cases import CaseConnection, OrderReviewConnection
@@ -18,10 +18,12 @@ from schema.types.orders import Order
 from schema.types.payloads import (
     AckNoticePayload,
     BindCardPayload,
+    BindPhonePayload,
     CancelRechargePayload,
     CasePayload,
     CreateRechargePayload,
     DeleteWebhookPayload,
+    MessageConsentPayload,
     PauseWebhookPayload,
     PayRechargePayload,
     ProposeReversalPayload,
@@ -112,6 +114,16 @@ class Mutation:
     ack_notice: AckNoticePayload = strawberry.field(
         resolver=notices.ack_notice,
         description="Keep how far a device has read the viewer's arrivals, for devices that cannot keep a cursor.",
+    )
+    bind_phone: BindPhonePayload = strawberry.field(
+        resolver=messages.bind_phone, description="Bind the phone number that the user has shared in the mini-program."
+    )
+    grant_message_consent: MessageConsentPayload = strawberry.field(
+        resolver=messages.grant_message_consent,
+        description="Keep what the user has accepted: one message (订阅消息) of each template.",
+    )
+    withdraw_message_consent: MessageConsentPayload = strawberry.field(
+        resolver=messages.withdraw_message_consent, description="Send no more messages of these templates."
     )
     review_order: ReviewOrderPayload = strawberry.field(
         resolver=cases.review_order, description="Decide on a paid order that waits for a review. For risk staff."

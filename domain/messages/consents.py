@@ -134,6 +134,11 @@ async def standings(*, user_id: UUID) -> list[Standing]:
     return [Standing(template, await _left(user_id, template)) for template in MessageTemplate]
 
 
+async def standings_of(user_ids: Sequence[UUID]) -> list[list[Standing]]:
+    """Return the standings of each user."""
+    return [await standings(user_id=user_id) for user_id in user_ids]
+
+
 async def lock(user_id: UUID) -> None:
     """Let what happens to one user's consents happen one after another. Raises AccountGone."""
     if await User.select_for_update().filter(id=user_id).first() is None:

@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
                 ('decided_by', fields.CharField(null=True, max_length=64)),
                 ('reason', fields.CharField(null=True, max_length=256)),
             ],
-            options={'table': 'held_price', 'app': 'models', 'unique_together': (('province_code', 'version', 'zone_code', 'product'),), 'pk_attr': 'id', 'table_description': 'A price that moves too much to be published by a machine; a person releases or refuses it.'},
+            options={'table': 'held_price', 'app': 'models', 'unique_together': (('province_code', 'version', 'zone_code', 'product'),), 'pk_attr': 'id', 'table_description': 'A price that moves too much to be published by a machine until a person releases it.'},
             bases=['Model'],
         ),
         ops.CreateModel(

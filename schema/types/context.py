@@ -14,6 +14,7 @@ from strawberry.types import Info as StrawberryInfo
 from domain.events.ports import EventSource
 from domain.identity.tokens import TokenAuthority
 from domain.identity.viewer import Viewer
+from domain.messages.consents import Standing
 from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
 from domain.pricing.queries import HistoryPage, ZonePrice
@@ -27,6 +28,7 @@ from kernel.money import Money
 from kernel.sealing import Sealer
 from kernel.settings import Settings
 from models.cards import FuelCard
+from models.messages import UserPhone
 from models.offers import Offer
 from models.orders import OrderTransition, RechargeOrder
 from models.payments import WalletTopUp
@@ -84,6 +86,8 @@ class Loaders:
     prices: DataLoader[UUID, ZonePrice | None]
     current_prices: DataLoader[UUID, list[ZonePrice]]
     price_history: DataLoader[HistoryPage, list[ZonePrice]]
+    phones: DataLoader[UUID, UserPhone | None]
+    message_standings: DataLoader[UUID, list[Standing]]
     webhook_deliveries: DataLoader[tuple[Viewer, UUID, Page], list[WebhookDelivery]]
 
 
