@@ -10,6 +10,7 @@ import httpx
 
 from domain.messages.ports import TemplateOf
 from domain.orders.platforms import Platforms
+from gateways.price_platform import PricePlatform
 from gateways.wechat_open_api import WeChatOpenApi
 from gateways.wechat_open_messages import WeChatMessages
 from gateways.wechat_open_phone import WeChatPhones
@@ -34,11 +35,24 @@ class Found:
 
     open_url: str
     app_secret: str = field(repr=False)
+    price_url: str
+    price_secret: str = field(repr=False)
 
 
 def find_platforms(source: Source, settings: Settings, *, open_url: str, app_secret: str) -> Found:
     """Read what the settings say, noting what is wrong with it."""
-    return Found(open_url=open_url, app_secret=app_secret)
+    price_url = optional_url(settings, settings.price_platform_url)
+    return Found(
+        open_url=open_url,
+        app_secret=app_secret,
+        price_url=price_url,
+        price_secret=source.text("price_platform_secret") if price_url else "",
+    )
+
+
+def optional_url(settings: Settings, given: str) -> str:
+    """Return where an optional platform is: nowhere where production does not say so."""
+    return given or (settings.sandbox_url if settings.development else "")
 
 
 async def open_platforms(found: Found, settings: Settings, client: OpenClient) -> Platforms:
@@ -46,6 +60,7 @@ async def open_platforms(found: Found, settings: Settings, client: OpenClient) -
     return Platforms(
         phones=WeChatPhones(api=api, app_id=settings.wechat_open_app_id),
         messages=_messages(api, settings),
+        prices=await _prices(found, settings, client),
     )
 
 
@@ -59,6 +74,17 @@ async def _wechat_open(found: Found, settings: Settings, client: OpenClient) -> 
         timeout_s=settings.third_party_timeout_s,
     )
     return WeChatOpenApi(client=connections, tokens=tokens, timeout_s=settings.third_party_timeout_s)
+
+
+async def _prices(found: Found, settings: Settings, client: OpenClient) -> PricePlatform | None:
+    if not found.price_url:
+        return None
+    return PricePlatform(
+        client=await client(found.price_url),
+        key_id=settings.price_platform_key_id,
+        secret=found.price_secret,
+        timeout_s=settings.third_party_timeout_s,
+    )
 
 
 def _messages(api: WeChatOpenApi, settings: Settings) -> WeChatMessages | None:

@@ -11,12 +11,18 @@ from domain.messages import operations as messages
 from domain.messages import scanning
 from domain.messages.policy import Policy
 from domain.orders.platforms import Platforms
+from domain.pricing import syncing
+from domain.pricing.ports import PriceDocumentRefused, PriceSourceUnavailable
 from domain.work.operations import Kind
 from domain.work.rules import backoff_s
 from jobs.recurring import RecurringHandler
 from jobs.worker import Handler
+from kernel.clock import utc_now
+from kernel.logs import get_logger
 from kernel.settings import Settings
 from models.jobs import Job
+
+log = get_logger(__name__)
 
 RETRY_FIRST_S = 5.0
 # What a deployment does not offer is looked for again after this, since its settings may have changed by then.
@@ -32,7 +38,7 @@ class PlatformWork:
         return {Kind.SEND_MESSAGE: self.send_message}
 
     def recurring(self) -> Mapping[str, RecurringHandler]:
-        return {Kind.SCAN_EVENTS_TO_MESSAGE: self.scan_events}
+        return {Kind.SCAN_EVENTS_TO_MESSAGE: self.scan_events, Kind.SYNC_PRICES: self.sync_prices}
 
     async def send_message(self, job: Job, now: datetime) -> datetime | None:
         sender = self.platforms.messages
@@ -47,3 +53,22 @@ class PlatformWork:
             return now + OFF_FOR
         await scanning.scan(policy=Policy.of(self.settings), now=now)
         return now + timedelta(seconds=self.settings.message_scan_interval_s)
+
+    async def sync_prices(self, job: Job, now: datetime) -> datetime:
+        """Ask every province's platform; what one of them gets wrong stops neither the others nor the next time."""
+        source = self.platforms.prices
+        if source is None:
+            return now + OFF_FOR
+        for province_code in self.settings.price_platform_provinces:
+            try:
+                await syncing.sync(
+                    source=source,
+                    province_code=province_code,
+                    limit_basis_points=self.settings.price_move_max_basis_points,
+                    clock=utc_now,
+                )
+            except PriceSourceUnavailable:
+                continue
+            except (PriceDocumentRefused, syncing.PriceDocumentChanged) as error:
+                log.error("prices.not_taken", province=province_code, reason=str(error))
+        return now + timedelta(seconds=self.settings.price_sync_interval_s)

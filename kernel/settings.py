@@ -110,6 +110,13 @@ class Settings(BaseSettings):
     message_consents_max: Annotated[int, Field(ge=1)] = 20
     message_age_max_s: Annotated[float, Field(gt=0)] = 21_600.0
     message_scan_interval_s: Annotated[float, Field(gt=0)] = 5.0
+    price_platform_url: str = ""
+    price_platform_key_id: str = "youka"
+    price_platform_secret: SecretStr = SecretStr("")
+    price_platform_provinces: tuple[Annotated[str, Field(pattern=r"^[1-9]\d{5}$")], ...] = ("310000",)
+    price_sync_interval_s: Annotated[float, Field(ge=1)] = 600.0
+    # A price that moves by more than this is held for a person.
+    price_move_max_basis_points: Annotated[int, Field(ge=1, le=10_000)] = 1_000
     tencent_face_url: str = ""
     tencent_face_rule_id: str = "1"
     tencent_face_redirect_url: str = ""

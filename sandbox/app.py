@@ -14,6 +14,7 @@ from sandbox.courier import Courier
 from sandbox.faults import Faults
 from sandbox.issuer import IssuerSandbox
 from sandbox.keys import load_or_create
+from sandbox.price_platform import PricePlatformSandbox
 from sandbox.store import Store
 from sandbox.tencent_face import TencentFaceSandbox
 from sandbox.wechat_open import WeChatOpenSandbox
@@ -37,7 +38,8 @@ def create_app(settings: Settings) -> Starlette:
         login = WeChatOpenSandbox(settings=settings, keys=keys, store=store)
         face = TencentFaceSandbox(settings=settings, keys=keys, store=store, faults=faults)
         calls = WeChatOpenCallsSandbox(settings=settings, keys=keys, store=store, faults=faults, login=login)
-        platforms = (calls,)
+        prices = PricePlatformSandbox(settings=settings, keys=keys, store=store, faults=faults)
+        platforms = (calls, prices)
         control = Control(
             store=store,
             faults=faults,

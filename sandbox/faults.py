@@ -21,6 +21,10 @@ wechat_open: `timeout` never answers; `error_500` fails every call with a token,
 `token_expired` ends the token before a call; `quota` and `busy` answer 45009 and -1; of messages, `not_accepted` answers
 43101 and `send_then_timeout` delivers and never answers.
 
+price_platform: `timeout` never answers; `error_500` fails every request; `garbage` is no document, `forged` is altered
+on its way, `old_answer` answers another request; `drift` and `jump` sign other prices than were published, all a little
+or far off.
+
 `times` counts requests, and a client that repeats a failed one uses up several.
 """
 
@@ -50,6 +54,7 @@ MODES = {
     "refund": frozenset({OK, "processing", "abnormal", "closed", "timeout", "error_500"}),
     "callbacks": frozenset({OK, "hold", "twice"}),
     "face": frozenset({OK, "timeout", "error_500", "rate_limit"}),
+    "price_platform": frozenset({OK, "timeout", "error_500", "garbage", "forged", "old_answer", "drift", "jump"}),
     "wechat_open": frozenset(
         {
             OK,

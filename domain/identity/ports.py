@@ -78,7 +78,10 @@ class PhoneCodeRefused(YoukaError):
 
 class PhoneUnavailable(YoukaError):
     code = "PHONE_SERVICE_UNAVAILABLE"
-    messages = {"zh-CN": "手机号服务暂不可用，请稍后再试", "en": "The phone service is not available now, please try again"}
+    messages = {
+        "zh-CN": "手机号服务暂不可用，请稍后再试",
+        "en": "The phone service is not available now, please try again",
+    }
 
 
 @dataclass(frozen=True, slots=True)

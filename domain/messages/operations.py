@@ -44,9 +44,7 @@ async def write(
     await consents.lock(user_id)
     if await OutgoingMessage.exists(user_id=user_id, template=template, event_key=event_key):
         return None
-    consent_id = await consents.take(
-        user_id=user_id, template=template, about=about, granted_by=occurred_at, now=now
-    )
+    consent_id = await consents.take(user_id=user_id, template=template, about=about, granted_by=occurred_at, now=now)
     if consent_id is None:
         return None
     message = await OutgoingMessage.create(

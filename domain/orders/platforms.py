@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from domain.identity.ports import PhoneNumbers
 from domain.messages.ports import MessageSender
+from domain.pricing.ports import PriceSource
 
 
 @dataclass(frozen=True, slots=True)
 class Platforms:
     phones: PhoneNumbers | None = None
     messages: MessageSender | None = None
+    prices: PriceSource | None = None
