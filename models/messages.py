@@ -15,8 +15,8 @@ from models.fields import UtcDatetimeField
 class MessageConsent(Model):
     """One accepted request for one message of a template: a row is one credit, and is ended by being used.
 
-    `zone_id` and `product` say which price a consent to price changes is about. `grant_key` is the client's own, so that
-    a repeated request grants nothing twice.
+    `zone_id` and `product` say which price a consent to price changes is about. `grant_key` is the client's own, so
+    that a repeated request grants nothing twice.
     """
 
     id = fields.UUIDField(primary_key=True)
@@ -77,7 +77,7 @@ class UserPhone(Model):
 
 
 class SmsCode(Model):
-    """A code that was sent to a phone, for one person and one purpose. Only digests of phone, address and code are kept."""
+    """A code that was sent to a phone, for one person and purpose. Of phone, address and code only digests are kept."""
 
     id = fields.UUIDField(primary_key=True)
     user_id = fields.UUIDField()

@@ -18,8 +18,8 @@ callbacks, of everybody: `hold` keeps each until /control/repeat-callbacks; `twi
 face: `timeout` never answers; `error_500` fails every request; `rate_limit` answers that there were too many.
 
 wechat_open: `timeout` never answers; `error_500` fails every call with a token, `token_error_500` the token itself;
-`token_expired` ends the token before a call; `quota` and `busy` answer 45009 and -1; of messages, `not_accepted` answers
-43101 and `send_then_timeout` delivers and never answers.
+`token_expired` ends the token before a call; `quota` and `busy` answer 45009 and -1; of messages, `not_accepted`
+answers 43101 and `send_then_timeout` delivers and never answers.
 
 price_platform: `timeout` never answers; `error_500` fails every request; `garbage` is no document, `forged` is altered
 on its way, `old_answer` answers another request; `drift` and `jump` sign other prices than were published, all a little

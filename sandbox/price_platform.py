@@ -40,7 +40,7 @@ class PricePlatformSandbox:
         return {"price_documents": self._store.newest(Kind.PRICE_DOCUMENT, LIMIT_MAX)}
 
     def _publish(self, given: Document) -> Document:
-        """Publish the next version: `{"province_code": …, "zones": {"A": {"92": 7.85}}, "adjusted_on": "2026-04-21"}`."""
+        """Publish the next version: `{"province_code": …, "zones": {"A": {"92": 7.85}}, "adjusted_on": …}`."""
         province, zones = given.get("province_code"), given.get("zones")
         if not isinstance(province, str) or not isinstance(zones, dict) or not zones:
             raise Refused(400, "PARAM_ERROR", "province_code is a text; zones: codes with prices by product")

@@ -1,7 +1,8 @@
 """What messages say; no I/O.
 
 The platform limits each kind of keyword: `amount` a currency sign and up to ten digits, `time` a date as people write
-it, `thing` 20 characters, `character_string` 32 letters and digits (mini-program documentation, "订阅消息参数值内容限制").
+it, `thing` 20 characters, `character_string` 32 letters and digits. Source: mini-program documentation,
+"订阅消息参数值内容限制".
 """
 
 from __future__ import annotations

@@ -14,3 +14,6 @@ class Platforms:
     phones: PhoneNumbers | None = None
     messages: MessageSender | None = None
     prices: PriceSource | None = None
+
+
+NO_PLATFORMS = Platforms()

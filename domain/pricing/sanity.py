@@ -22,7 +22,7 @@ def is_plausible(adjusted_on: date, *, today: date) -> bool:
 
 
 def moves_too_much(*, milliyuan: int, previous_milliyuan: int | None, limit_basis_points: int) -> bool:
-    """Say whether a person must look: the price moves by more than the limit, or there is nothing to compare it with."""
+    """Say whether a person must look: it moves by more than the limit, or there is nothing to compare it with."""
     if previous_milliyuan is None:
         return True
     return abs(milliyuan - previous_milliyuan) * BASIS_POINTS > previous_milliyuan * limit_basis_points

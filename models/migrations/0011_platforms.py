@@ -110,7 +110,7 @@ class Migration(migrations.Migration):
                 ('expires_at', UtcDatetimeField(auto_now=False, auto_now_add=False)),
                 ('ended_at', UtcDatetimeField(null=True, auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'sms_code', 'app': 'models', 'indexes': [Index(fields=['user_id', 'created_at']), Index(fields=['phone_digest', 'created_at']), Index(fields=['address_digest', 'created_at'])], 'pk_attr': 'id', 'table_description': 'A code that was sent to a phone, for one person and one purpose. Only digests of phone, address and code are kept.'},
+            options={'table': 'sms_code', 'app': 'models', 'indexes': [Index(fields=['user_id', 'created_at']), Index(fields=['phone_digest', 'created_at']), Index(fields=['address_digest', 'created_at'])], 'pk_attr': 'id', 'table_description': 'A code that was sent to a phone, for one person and purpose. Of phone, address and code only digests are kept.'},
             bases=['Model'],
         ),
         ops.CreateModel(
