@@ -11,12 +11,15 @@ import httpx
 from domain.messages.ports import TemplateOf
 from domain.orders.platforms import Platforms
 from gateways.price_platform import PricePlatform
+from gateways.tencent_lbs import TencentLbs
 from gateways.wechat_open_api import WeChatOpenApi
 from gateways.wechat_open_messages import WeChatMessages
 from gateways.wechat_open_phone import WeChatPhones
 from gateways.wechat_open_token import AccessTokens
 from kernel.settings import Settings
 from kernel.states import MessageTemplate
+
+TENCENT_LBS_URL = "https://apis.map.qq.com"
 
 OpenClient = Callable[[str], Awaitable[httpx.AsyncClient]]
 
@@ -37,16 +40,24 @@ class Found:
     app_secret: str = field(repr=False)
     price_url: str
     price_secret: str = field(repr=False)
+    lbs_url: str
+    lbs_key: str = field(repr=False)
+    lbs_secret: str = field(repr=False)
 
 
 def find_platforms(source: Source, settings: Settings, *, open_url: str, app_secret: str) -> Found:
     """Read what the settings say, noting what is wrong with it."""
     price_url = optional_url(settings, settings.price_platform_url)
+    wants_lbs = settings.development or settings.tencent_lbs_url or settings.tencent_lbs_key.get_secret_value()
+    lbs_url = source.url("tencent_lbs_url", TENCENT_LBS_URL) if wants_lbs else ""
     return Found(
         open_url=open_url,
         app_secret=app_secret,
         price_url=price_url,
         price_secret=source.text("price_platform_secret") if price_url else "",
+        lbs_url=lbs_url,
+        lbs_key=source.text("tencent_lbs_key") if lbs_url else "",
+        lbs_secret=source.text("tencent_lbs_secret") if lbs_url else "",
     )
 
 
@@ -61,6 +72,7 @@ async def open_platforms(found: Found, settings: Settings, client: OpenClient) -
         phones=WeChatPhones(api=api, app_id=settings.wechat_open_app_id),
         messages=_messages(api, settings),
         prices=await _prices(found, settings, client),
+        places=await _places(found, settings, client),
     )
 
 
@@ -84,6 +96,17 @@ async def _prices(found: Found, settings: Settings, client: OpenClient) -> Price
         key_id=settings.price_platform_key_id,
         secret=found.price_secret,
         timeout_s=settings.third_party_timeout_s,
+    )
+
+
+async def _places(found: Found, settings: Settings, client: OpenClient) -> TencentLbs | None:
+    if not found.lbs_url:
+        return None
+    return TencentLbs(
+        client=await client(found.lbs_url),
+        key=found.lbs_key,
+        secret=found.lbs_secret,
+        timeout_s=settings.tencent_lbs_timeout_s,
     )
 
 

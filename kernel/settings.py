@@ -110,6 +110,14 @@ class Settings(BaseSettings):
     message_consents_max: Annotated[int, Field(ge=1)] = 20
     message_age_max_s: Annotated[float, Field(gt=0)] = 21_600.0
     message_scan_interval_s: Annotated[float, Field(gt=0)] = 5.0
+    tencent_lbs_url: str = ""
+    tencent_lbs_key: SecretStr = SecretStr("")
+    tencent_lbs_secret: SecretStr = SecretStr("")
+    tencent_lbs_timeout_s: Annotated[float, Field(gt=0)] = 1.0
+    driving_distances_keep_s: Annotated[float, Field(gt=0)] = 120.0
+    driving_distances_kept_max: Annotated[int, Field(ge=1)] = 20_000
+    # For so long a map service that failed is not asked for distances.
+    tencent_lbs_pause_s: Annotated[float, Field(gt=0)] = 5.0
     price_platform_url: str = ""
     price_platform_key_id: str = "youka"
     price_platform_secret: SecretStr = SecretStr("")

@@ -17,6 +17,7 @@ from sandbox.keys import load_or_create
 from sandbox.price_platform import PricePlatformSandbox
 from sandbox.store import Store
 from sandbox.tencent_face import TencentFaceSandbox
+from sandbox.tencent_lbs import TencentLbsSandbox
 from sandbox.wechat_open import WeChatOpenSandbox
 from sandbox.wechat_open_calls import WeChatOpenCallsSandbox
 from sandbox.wechat_pay import WeChatPaySandbox, merchants_of
@@ -39,7 +40,8 @@ def create_app(settings: Settings) -> Starlette:
         face = TencentFaceSandbox(settings=settings, keys=keys, store=store, faults=faults)
         calls = WeChatOpenCallsSandbox(settings=settings, keys=keys, store=store, faults=faults, login=login)
         prices = PricePlatformSandbox(settings=settings, keys=keys, store=store, faults=faults)
-        platforms = (calls, prices)
+        maps = TencentLbsSandbox(keys=keys, faults=faults)
+        platforms = (calls, prices, maps)
         control = Control(
             store=store,
             faults=faults,

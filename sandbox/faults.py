@@ -21,6 +21,9 @@ wechat_open: `timeout` never answers; `error_500` fails every call with a token,
 `token_expired` ends the token before a call; `quota` and `busy` answer 45009 and -1; of messages, `not_accepted`
 answers 43101 and `send_then_timeout` delivers and never answers.
 
+lbs: `timeout` never answers; `error_500` fails every request; `quota` and `quota_per_second` answer 121 and 120;
+`garbage` answers what is none.
+
 price_platform: `timeout` never answers; `error_500` fails every request; `garbage` is no document, `forged` is altered
 on its way, `old_answer` answers another request; `drift` and `jump` sign other prices than were published, all a little
 or far off.
@@ -54,6 +57,7 @@ MODES = {
     "refund": frozenset({OK, "processing", "abnormal", "closed", "timeout", "error_500"}),
     "callbacks": frozenset({OK, "hold", "twice"}),
     "face": frozenset({OK, "timeout", "error_500", "rate_limit"}),
+    "lbs": frozenset({OK, "timeout", "error_500", "quota", "quota_per_second", "garbage"}),
     "price_platform": frozenset({OK, "timeout", "error_500", "garbage", "forged", "old_answer", "drift", "jump"}),
     "wechat_open": frozenset(
         {

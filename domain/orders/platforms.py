@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from domain.identity.ports import PhoneNumbers
 from domain.messages.ports import MessageSender
 from domain.pricing.ports import PriceSource
+from domain.stations.ports import Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,7 @@ class Platforms:
     phones: PhoneNumbers | None = None
     messages: MessageSender | None = None
     prices: PriceSource | None = None
+    places: Places | None = None
 
 
 NO_PLATFORMS = Platforms()

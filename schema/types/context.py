@@ -18,8 +18,11 @@ from domain.messages.consents import Standing
 from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
 from domain.pricing.queries import HistoryPage, ZonePrice
+from domain.stations.driving import DrivingDistances
 from domain.stations.feed import PriceFeed
+from domain.stations.geo import Location
 from domain.stations.index import StationIndex
+from domain.stations.ports import Drive
 from domain.webhooks.policy import Policy as WebhookPolicy
 from domain.webhooks.ports import Admission, WebhookSender
 from kernel.clock import utc_now
@@ -67,6 +70,7 @@ class Services:
     stations: StationIndex
     prices: PriceFeed
     webhooks: Webhooks | None = None
+    driving: DrivingDistances | None = None
 
 
 @dataclass(slots=True)
@@ -86,6 +90,7 @@ class Loaders:
     prices: DataLoader[UUID, ZonePrice | None]
     current_prices: DataLoader[UUID, list[ZonePrice]]
     price_history: DataLoader[HistoryPage, list[ZonePrice]]
+    drives: DataLoader[tuple[DrivingDistances, Location, Location], Drive]
     phones: DataLoader[UUID, UserPhone | None]
     message_standings: DataLoader[UUID, list[Standing]]
     webhook_deliveries: DataLoader[tuple[Viewer, UUID, Page], list[WebhookDelivery]]

@@ -72,6 +72,21 @@ class Station(Node):
         rows = await info.context.loaders.price_history.load(page) if page else []
         return history_page(rows, page=page, after=after)
 
+    @strawberry.field(description="How far it is to drive here; estimated where the map service does not say.")
+    async def driving_distance(
+        self,
+        info: Info,
+        from_: Annotated[
+            MapLocationInput, strawberry.argument(name="from", description="Where the way begins, in GCJ-02.")
+        ],
+    ) -> DrivingDistance:
+        driving = info.context.services.driving
+        here = from_wgs84(Place(self.location.latitude, self.location.longitude))
+        with refusals_of(info):
+            origin = Place(from_.latitude, from_.longitude)
+        drive = await info.context.loaders.drives.load((driving, origin, here)) if driving else estimate(origin, here)
+        return DrivingDistance.of(drive)
+
     @classmethod
     def of(cls, row: StationRow) -> Self:
         return cls(
