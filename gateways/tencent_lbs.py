@@ -95,9 +95,7 @@ class TencentLbs:
 
     def _request(self, path: str, parameters: dict[str, str]) -> httpx.Request:
         signed = {**parameters, "key": self._key}
-        return self._client.build_request(
-            "GET", path, params={**signed, "sig": signature(path, signed, self._secret)}
-        )
+        return self._client.build_request("GET", path, params={**signed, "sig": signature(path, signed, self._secret)})
 
     def _checked(self, read: Callable[[], T]) -> T:
         try:

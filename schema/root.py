@@ -5,7 +5,21 @@ from __future__ import annotations
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from resolvers import cards, cases, messages, nodes, notices, offers, orders, prices, stations, viewer, wallet, webhooks
+from resolvers import (
+    cards,
+    cases,
+    messages,
+    nodes,
+    notices,
+    offers,
+    orders,
+    places,
+    prices,
+    stations,
+    viewer,
+    wallet,
+    webhooks,
+)
 from schema.extensions.documents import Schema
 from schema.types.alerts import AlertStreamEvent
 from schema.types.cases import CaseConnection, OrderReviewConnection
@@ -37,6 +51,7 @@ from schema.types.payloads import (
     TopUpWalletPayload,
     UpdateWebhookPayload,
 )
+from schema.types.places import Place
 from schema.types.price_events import PriceStreamEvent
 from schema.types.prices import PriceConnection
 from schema.types.relay import Node
@@ -60,6 +75,13 @@ class Query:
     )
     prices: PriceConnection = strawberry.field(
         resolver=prices.prices, description="The official retail prices that are in force now."
+    )
+    search_places: list[Place] | None = strawberry.field(
+        resolver=places.search_places,
+        description="Places that fit a text, nearest first, as the map service knows them; null where it is not there.",
+    )
+    place_at: Place | None = strawberry.field(
+        resolver=places.place_at, description="The address of a place; null where the map service is not there."
     )
     offers: OfferConnection = strawberry.field(
         resolver=offers.offers, description="The offers that can be taken now, newest first."
