@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -106,3 +107,13 @@ class Phone:
 class PhoneNumbers(Protocol):
     async def phone_of(self, code: str) -> Phone:
         """Exchange a code of the user once for their number. Raises PhoneCodeRefused or PhoneUnavailable."""
+
+
+class SmsUnavailable(YoukaError):
+    code = "SMS_UNAVAILABLE"
+    messages = {"zh-CN": "短信服务暂不可用，请稍后再试", "en": "Text messages cannot be sent now, please try again"}
+
+
+class SmsSender(Protocol):
+    async def send_code(self, *, phone: Phone, code: str, lifetime: timedelta) -> None:
+        """Send a code once. Raises SmsUnavailable where it was not sent, or where nobody knows."""
