@@ -166,7 +166,7 @@ async def third_parties(settings: Settings) -> AsyncIterator[ThirdParties]:
     app_secret = source.text("wechat_open_app_secret")
     routes, open_url = pay_routes(source, settings), source.url("wechat_open_url", WECHAT_OPEN_URL)
     issuer_url, face_url = source.url("issuer_url", ""), source.url("tencent_face_url", TENCENT_FACE_URL)
-    reached = find_platforms(source, settings, open_url=open_url, app_secret=app_secret)
+    reached = find_platforms(source, settings, open_url=open_url, app_secret=app_secret, credentials=credentials)
     if source.problems or pay_keys is None or card_keys is None:
         raise ThirdPartySettingsWrong(source.problems)
     async with AsyncExitStack() as stack:

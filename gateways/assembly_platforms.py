@@ -11,6 +11,8 @@ import httpx
 from domain.messages.ports import TemplateOf
 from domain.orders.platforms import Platforms
 from gateways.price_platform import PricePlatform
+from gateways.sms import TencentSms
+from gateways.tc3 import Credentials
 from gateways.tencent_lbs import TencentLbs
 from gateways.wechat_open_api import WeChatOpenApi
 from gateways.wechat_open_messages import WeChatMessages
@@ -21,6 +23,9 @@ from kernel.states import MessageTemplate
 
 TENCENT_LBS_URL = "https://apis.map.qq.com"
 
+TENCENT_SMS_URL = "https://sms.tencentcloudapi.com"
+SMS_SETTINGS = ("tencent_sms_sdk_app_id", "tencent_sms_sign_name", "tencent_sms_template_id")
+
 OpenClient = Callable[[str], Awaitable[httpx.AsyncClient]]
 
 
@@ -30,6 +35,8 @@ class Source(Protocol):
     def url(self, name: str, real: str) -> str: ...
 
     def text(self, name: str) -> str: ...
+
+    def require(self, *names: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +50,20 @@ class Found:
     lbs_url: str
     lbs_key: str = field(repr=False)
     lbs_secret: str = field(repr=False)
+    sms_url: str
+    credentials: Credentials
 
 
-def find_platforms(source: Source, settings: Settings, *, open_url: str, app_secret: str) -> Found:
+def find_platforms(
+    source: Source, settings: Settings, *, open_url: str, app_secret: str, credentials: Credentials
+) -> Found:
     """Read what the settings say, noting what is wrong with it."""
     price_url = optional_url(settings, settings.price_platform_url)
     wants_lbs = settings.development or settings.tencent_lbs_url or settings.tencent_lbs_key.get_secret_value()
     lbs_url = source.url("tencent_lbs_url", TENCENT_LBS_URL) if wants_lbs else ""
+    wants_sms = settings.development or settings.tencent_sms_sdk_app_id
+    if wants_sms:
+        source.require(*SMS_SETTINGS)
     return Found(
         open_url=open_url,
         app_secret=app_secret,
@@ -58,6 +72,8 @@ def find_platforms(source: Source, settings: Settings, *, open_url: str, app_sec
         lbs_url=lbs_url,
         lbs_key=source.text("tencent_lbs_key") if lbs_url else "",
         lbs_secret=source.text("tencent_lbs_secret") if lbs_url else "",
+        sms_url=source.url("tencent_sms_url", TENCENT_SMS_URL) if wants_sms else "",
+        credentials=credentials,
     )
 
 
@@ -73,6 +89,7 @@ async def open_platforms(found: Found, settings: Settings, client: OpenClient) -
         messages=_messages(api, settings),
         prices=await _prices(found, settings, client),
         places=await _places(found, settings, client),
+        sms=await _sms(found, settings, client),
     )
 
 
@@ -107,6 +124,20 @@ async def _places(found: Found, settings: Settings, client: OpenClient) -> Tence
         key=found.lbs_key,
         secret=found.lbs_secret,
         timeout_s=settings.tencent_lbs_timeout_s,
+    )
+
+
+async def _sms(found: Found, settings: Settings, client: OpenClient) -> TencentSms | None:
+    if not found.sms_url:
+        return None
+    return TencentSms(
+        client=await client(found.sms_url),
+        credentials=found.credentials,
+        region=settings.tencent_sms_region,
+        sdk_app_id=settings.tencent_sms_sdk_app_id,
+        sign_name=settings.tencent_sms_sign_name,
+        template_id=settings.tencent_sms_template_id,
+        timeout_s=settings.third_party_timeout_s,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from domain.identity import codes
 from domain.messages import operations as messages
 from domain.messages import scanning
 from domain.messages.policy import Policy
@@ -27,6 +28,7 @@ log = get_logger(__name__)
 RETRY_FIRST_S = 5.0
 # What a deployment does not offer is looked for again after this, since its settings may have changed by then.
 OFF_FOR = timedelta(hours=1)
+CODES_KEPT_FOR = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,11 @@ class PlatformWork:
         return {Kind.SEND_MESSAGE: self.send_message}
 
     def recurring(self) -> Mapping[str, RecurringHandler]:
-        return {Kind.SCAN_EVENTS_TO_MESSAGE: self.scan_events, Kind.SYNC_PRICES: self.sync_prices}
+        return {
+            Kind.SCAN_EVENTS_TO_MESSAGE: self.scan_events,
+            Kind.SYNC_PRICES: self.sync_prices,
+            Kind.PURGE_SMS_CODES: self.purge_sms_codes,
+        }
 
     async def send_message(self, job: Job, now: datetime) -> datetime | None:
         sender = self.platforms.messages
@@ -72,3 +78,8 @@ class PlatformWork:
             except (PriceDocumentRefused, syncing.PriceDocumentChanged) as error:
                 log.error("prices.not_taken", province=province_code, reason=str(error))
         return now + timedelta(seconds=self.settings.price_sync_interval_s)
+
+    async def purge_sms_codes(self, job: Job, now: datetime) -> datetime:
+        """Forget codes that no limit counts any more."""
+        await codes.purge(before=now - CODES_KEPT_FOR)
+        return now + OFF_FOR

@@ -110,6 +110,17 @@ class Settings(BaseSettings):
     message_consents_max: Annotated[int, Field(ge=1)] = 20
     message_age_max_s: Annotated[float, Field(gt=0)] = 21_600.0
     message_scan_interval_s: Annotated[float, Field(gt=0)] = 5.0
+    tencent_sms_url: str = ""
+    tencent_sms_region: str = "ap-guangzhou"
+    tencent_sms_sdk_app_id: str = ""
+    tencent_sms_sign_name: str = ""
+    tencent_sms_template_id: str = ""
+    sms_code_lifetime_s: Annotated[float, Field(ge=60)] = 300.0
+    sms_interval_s: Annotated[float, Field(ge=0)] = 60.0
+    sms_attempts_max: Annotated[int, Field(ge=1, le=10)] = 5
+    sms_per_phone_daily_max: Annotated[int, Field(ge=1)] = 10
+    sms_per_user_daily_max: Annotated[int, Field(ge=1)] = 10
+    sms_per_address_daily_max: Annotated[int, Field(ge=1)] = 100
     tencent_lbs_url: str = ""
     tencent_lbs_key: SecretStr = SecretStr("")
     tencent_lbs_secret: SecretStr = SecretStr("")

@@ -204,4 +204,3 @@ class CodePurpose(StrEnum):
     """What a code that was sent by SMS is good for."""
 
     BIND_PHONE = "BIND_PHONE"
-    CONFIRM_PAYMENT = "CONFIRM_PAYMENT"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from domain.identity import phones
+from domain.identity import codes, phones
+from domain.identity.codes import CodePolicy
 from domain.messages import consents
 from domain.messages.consents import Watch
 from domain.messages.policy import Policy
 from domain.messages.ports import MessageSender
 from kernel.errors import ServiceNotConfigured
+from kernel.states import CodePurpose
 from resolvers.payloads import payload
 from schema.types.context import Info
 from schema.types.inputs import Given
@@ -15,14 +17,18 @@ from schema.types.messages import (
     BindPhoneInput,
     BindPhoneSuccess,
     BoundPhone,
+    ConfirmPhoneInput,
     GrantMessageConsentInput,
     MessageConsent,
     MessageConsentSuccess,
     PriceWatchInput,
+    RequestSmsCodeInput,
+    RequestSmsCodeSuccess,
     WithdrawMessageConsentInput,
 )
-from schema.types.payloads import BindPhonePayload, MessageConsentPayload
+from schema.types.payloads import BindPhonePayload, MessageConsentPayload, RequestSmsCodePayload
 from schema.types.relay import key_of
+from schema.types.scalars import DateTime
 
 
 @payload
@@ -37,6 +43,42 @@ async def bind_phone(info: Info, input: Given[BindPhoneInput]) -> BindPhonePaylo
         sealer=services.sealer,
         now=context.now,
     )
+    return BindPhoneSuccess(phone=BoundPhone.of(row))
+
+
+@payload
+async def request_sms_code(info: Info, input: Given[RequestSmsCodeInput]) -> RequestSmsCodePayload:
+    context, services = info.context, info.context.services
+    if services.third_parties.platforms.sms is None:
+        raise ServiceNotConfigured
+    expires_at = await codes.request(
+        viewer=context.signed_in,
+        phone=input.phone,
+        purpose=CodePurpose.BIND_PHONE,
+        subject=str(context.signed_in.user_id),
+        address=context.address,
+        sender=services.third_parties.platforms.sms,
+        sealer=services.sealer,
+        policy=CodePolicy.of(services.settings),
+        now=context.now,
+    )
+    return RequestSmsCodeSuccess(expires_at=DateTime(expires_at))
+
+
+@payload
+async def confirm_phone(info: Info, input: Given[ConfirmPhoneInput]) -> BindPhonePayload:
+    context, services = info.context, info.context.services
+    phone = await codes.confirm(
+        viewer=context.signed_in,
+        phone=input.phone,
+        purpose=CodePurpose.BIND_PHONE,
+        subject=str(context.signed_in.user_id),
+        code=input.code,
+        sealer=services.sealer,
+        policy=CodePolicy.of(services.settings),
+        now=context.now,
+    )
+    row = await phones.keep(user_id=context.signed_in.user_id, phone=phone, sealer=services.sealer, now=context.now)
     return BindPhoneSuccess(phone=BoundPhone.of(row))
 
 

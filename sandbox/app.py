@@ -15,6 +15,7 @@ from sandbox.faults import Faults
 from sandbox.issuer import IssuerSandbox
 from sandbox.keys import load_or_create
 from sandbox.price_platform import PricePlatformSandbox
+from sandbox.sms import SmsSandbox
 from sandbox.store import Store
 from sandbox.tencent_face import TencentFaceSandbox
 from sandbox.tencent_lbs import TencentLbsSandbox
@@ -41,7 +42,8 @@ def create_app(settings: Settings) -> Starlette:
         calls = WeChatOpenCallsSandbox(settings=settings, keys=keys, store=store, faults=faults, login=login)
         prices = PricePlatformSandbox(settings=settings, keys=keys, store=store, faults=faults)
         maps = TencentLbsSandbox(keys=keys, faults=faults)
-        platforms = (calls, prices, maps)
+        sms = SmsSandbox(settings=settings, keys=keys, store=store, faults=faults, otherwise=face.answer)
+        platforms = (calls, prices, maps, sms)
         control = Control(
             store=store,
             faults=faults,
@@ -52,7 +54,7 @@ def create_app(settings: Settings) -> Starlette:
             face=face,
             more=[platform.state for platform in platforms],
         )
-        for party in (pay, issuer, login, face, *platforms, control):
+        for party in (pay, issuer, login, *platforms, face, control):
             app.router.routes.extend(party.routes())
         for part in (courier, pay, issuer):
             part.resume()

@@ -21,6 +21,8 @@ wechat_open: `timeout` never answers; `error_500` fails every call with a token,
 `token_expired` ends the token before a call; `quota` and `busy` answer 45009 and -1; of messages, `not_accepted`
 answers 43101 and `send_then_timeout` delivers and never answers.
 
+sms: `timeout` sends and never answers; `error_500` fails every request; `limit` answers that the number had too many.
+
 lbs: `timeout` never answers; `error_500` fails every request; `quota` and `quota_per_second` answer 121 and 120;
 `garbage` answers what is none.
 
@@ -57,6 +59,7 @@ MODES = {
     "refund": frozenset({OK, "processing", "abnormal", "closed", "timeout", "error_500"}),
     "callbacks": frozenset({OK, "hold", "twice"}),
     "face": frozenset({OK, "timeout", "error_500", "rate_limit"}),
+    "sms": frozenset({OK, "timeout", "error_500", "limit"}),
     "lbs": frozenset({OK, "timeout", "error_500", "quota", "quota_per_second", "garbage"}),
     "price_platform": frozenset({OK, "timeout", "error_500", "garbage", "forged", "old_answer", "drift", "jump"}),
     "wechat_open": frozenset(

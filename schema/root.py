@@ -42,6 +42,7 @@ from schema.types.payloads import (
     PayRechargePayload,
     ProposeReversalPayload,
     RegisterWebhookPayload,
+    RequestSmsCodePayload,
     ResumeWebhookPayload,
     ReviewOrderPayload,
     RotateWebhookSecretPayload,
@@ -139,6 +140,12 @@ class Mutation:
     )
     bind_phone: BindPhonePayload = strawberry.field(
         resolver=messages.bind_phone, description="Bind the phone number that the user has shared in the mini-program."
+    )
+    request_sms_code: RequestSmsCodePayload = strawberry.field(
+        resolver=messages.request_sms_code, description="Have a code sent to a phone that the viewer wants to bind."
+    )
+    confirm_phone: BindPhonePayload = strawberry.field(
+        resolver=messages.confirm_phone, description="Bind the phone that a code was sent to."
     )
     grant_message_consent: MessageConsentPayload = strawberry.field(
         resolver=messages.grant_message_consent,

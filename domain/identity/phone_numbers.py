@@ -17,7 +17,10 @@ class PhoneInvalid(YoukaError):
     """The values never repeat the number, since the error may be logged."""
 
     code = "PHONE_INVALID"
-    messages = {"zh-CN": "手机号有误：须为11位中国大陆手机号", "en": "The phone number is not a mobile number of the mainland"}
+    messages = {
+        "zh-CN": "手机号有误：须为11位中国大陆手机号",
+        "en": "The phone number is not a mobile number of the mainland",
+    }
 
 
 def read_phone(text: str) -> Phone:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from domain.identity.ports import PhoneNumbers
+from domain.identity.ports import PhoneNumbers, SmsSender
 from domain.messages.ports import MessageSender
 from domain.pricing.ports import PriceSource
 from domain.stations.ports import Places
@@ -16,6 +16,7 @@ class Platforms:
     messages: MessageSender | None = None
     prices: PriceSource | None = None
     places: Places | None = None
+    sms: SmsSender | None = None
 
 
 NO_PLATFORMS = Platforms()

@@ -100,7 +100,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
                 ('user_id', fields.UUIDField()),
-                ('purpose', fields.CharEnumField(description='BIND_PHONE: BIND_PHONE\nCONFIRM_PAYMENT: CONFIRM_PAYMENT', enum_type=CodePurpose, max_length=16)),
+                ('purpose', fields.CharEnumField(description='BIND_PHONE: BIND_PHONE', enum_type=CodePurpose, max_length=16)),
                 ('subject', fields.CharField(max_length=64)),
                 ('phone_digest', fields.CharField(max_length=64)),
                 ('address_digest', fields.CharField(max_length=64)),

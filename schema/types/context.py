@@ -109,6 +109,7 @@ class Context:
     viewer: Viewer | None = None
     locale: Locale = DEFAULT_LOCALE
     request_id: str = ""
+    address: str = ""
     clock: Callable[[], datetime] = utc_now
     connection_params: dict[str, Any] | None = None
 

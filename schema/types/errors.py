@@ -11,8 +11,10 @@ from domain.cards.operations import TooManyCards
 from domain.cards.rules import CardNumberInvalid
 from domain.events import acks
 from domain.events.cursors import CursorInvalid
+from domain.identity import codes
 from domain.identity.idempotency import IdempotencyConflict, IdempotencyKeyInvalid
-from domain.identity.ports import FaceUnavailable, PhoneCodeRefused, PhoneUnavailable
+from domain.identity.phone_numbers import PhoneInvalid
+from domain.identity.ports import FaceUnavailable, PhoneCodeRefused, PhoneUnavailable, SmsUnavailable
 from domain.identity.staff import StaffOnly
 from domain.messages import consents
 from domain.offers import rules as offers
@@ -123,9 +125,11 @@ class ChannelError(UserError):
     retryable: bool = strawberry.field(description="Whether repeating the same request can help.")
 
 
-@strawberry.type(description="The phone number could not be confirmed.")
+@strawberry.type(
+    description="The phone number or its code is wrong, too old or asked for too often, or nobody could check it."
+)
 class PhoneError(UserError):
-    retryable: bool = strawberry.field(description="Whether repeating the same request can help.")
+    retryable: bool = strawberry.field(description="Whether trying again, maybe later, can help.")
 
 
 @strawberry.type(description="The template is unknown, or the message needs to know which price it is about.")
@@ -188,8 +192,11 @@ def _webhook_document(error: YoukaError, **common: str) -> UserError:
     return InvalidWebhookDocument(reason=error.values["reason"], detail=error.values["detail"], **common)
 
 
+RETRYABLE_OF_PHONES = (PhoneUnavailable, SmsUnavailable, codes.SmsTooSoon, codes.SmsCodeWrong)
+
+
 def _phone(error: YoukaError, **common: str) -> UserError:
-    return PhoneError(retryable=isinstance(error, PhoneUnavailable), **common)
+    return PhoneError(retryable=isinstance(error, RETRYABLE_OF_PHONES), **common)
 
 
 def _plain(kind: type[UserError]) -> Callable[..., UserError]:
@@ -255,6 +262,11 @@ ERRORS: dict[type[YoukaError], Callable[..., UserError]] = {
     TooManyWebhooks: _limit,
     PhoneCodeRefused: _phone,
     PhoneUnavailable: _phone,
+    PhoneInvalid: _phone,
+    codes.SmsTooSoon: _phone,
+    codes.SmsCodeWrong: _phone,
+    codes.SmsCodeGone: _phone,
+    SmsUnavailable: _phone,
     consents.TemplateUnknown: _plain(MessageTemplateError),
     consents.PriceWatchMissing: _plain(MessageTemplateError),
     consents.TooManyConsents: _limit,

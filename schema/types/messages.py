@@ -44,6 +44,22 @@ class BindPhoneInput:
     code: str = strawberry.field(description="Good once, for five minutes.")
 
 
+@strawberry.input(description="Where a code is sent.")
+class RequestSmsCodeInput:
+    phone: str = strawberry.field(description="A mobile number of the mainland: 11 digits, with or without `+86`.")
+
+
+@strawberry.type(description="The code is on its way.")
+class RequestSmsCodeSuccess:
+    expires_at: DateTime = strawberry.field(description="Until when it is good, unless another one is asked for.")
+
+
+@strawberry.input(description="A code that was sent to the phone.")
+class ConfirmPhoneInput:
+    phone: str = strawberry.field(description="The number that the code was sent to.")
+    code: str = strawberry.field(description="Six digits. After a few wrong ones it is good no more.")
+
+
 @strawberry.type(description="The number is bound; it has taken the place of another one.")
 class BindPhoneSuccess:
     phone: BoundPhone = strawberry.field(description="The number, masked.")

@@ -29,7 +29,7 @@ from schema.types.errors import (
     OrderStateError,
     PhoneError,
 )
-from schema.types.messages import BindPhoneSuccess, MessageConsentSuccess
+from schema.types.messages import BindPhoneSuccess, MessageConsentSuccess, RequestSmsCodeSuccess
 from schema.types.notices import AckNoticeSuccess
 from schema.types.orders import (
     CancelRechargeSuccess,
@@ -127,11 +127,15 @@ SendTestWebhookPayload = Annotated[
 ]
 BindPhonePayload = Annotated[
     BindPhoneSuccess | PhoneError | NotOffered,
-    strawberry.union("BindPhonePayload", description="What `bindPhone` answers."),
+    strawberry.union("BindPhonePayload", description="What `bindPhone` and `confirmPhone` answer."),
 ]
 MessageConsentPayload = Annotated[
     MessageConsentSuccess | MessageTemplateError | IdempotencyError | LimitReached | NotOffered,
     strawberry.union(
         "MessageConsentPayload", description="What `grantMessageConsent` and `withdrawMessageConsent` answer."
     ),
+]
+RequestSmsCodePayload = Annotated[
+    RequestSmsCodeSuccess | PhoneError | NotOffered,
+    strawberry.union("RequestSmsCodePayload", description="What `requestSmsCode` answers."),
 ]

@@ -77,3 +77,35 @@ async def test_refusals(client: Client) -> None:
     key = await refused(client, GRANT, ids=[SANDBOX_ARRIVAL_TEMPLATE_ID], key="x")
     assert key == ("IdempotencyError", "IDEMPOTENCY_KEY_INVALID")
     assert await MessageConsent.all().count() == 0
+
+
+REQUEST = """
+mutation ($phone: String!) {
+  answer: requestSmsCode(input: { phone: $phone }) {
+    __typename
+    ... on RequestSmsCodeSuccess { expiresAt }
+    ... on UserError { code message }
+    ... on PhoneError { retryable }
+  }
+}"""
+CONFIRM = """
+mutation ($phone: String!, $code: String!) {
+  answer: confirmPhone(input: { phone: $phone, code: $code }) {
+    __typename
+    ... on BindPhoneSuccess { phone { maskedNumber } }
+    ... on UserError { code message }
+  }
+}"""
+
+
+async def test_a_phone_is_bound_by_a_code(client: Client, sandbox: Sandbox) -> None:
+    assert (await ask(client, REQUEST, phone="13800001234"))["__typename"] == "RequestSmsCodeSuccess"
+    code = sandbox.state()["sms"][0]["parameters"][0]
+    wrong = f"{(int(code) + 1) % 1_000_000:06d}"
+    assert await refused(client, CONFIRM, phone="13800001234", code=wrong) == ("PhoneError", "SMS_CODE_WRONG")
+    assert await UserPhone.all().count() == 0
+    answer = await ask(client, CONFIRM, phone="13800001234", code=code)
+    assert answer["phone"] == {"maskedNumber": "138****1234"}
+    assert await refused(client, CONFIRM, phone="13800001234", code=code) == ("PhoneError", "SMS_CODE_GONE")
+    assert await refused(client, REQUEST, phone="13800001234") == ("PhoneError", "SMS_TOO_SOON")
+    assert await refused(client, REQUEST, phone="5") == ("PhoneError", "PHONE_INVALID")
