@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from kernel.settings import Settings
@@ -22,6 +23,7 @@ from sandbox.tencent_lbs import TencentLbsSandbox
 from sandbox.wechat_open import WeChatOpenSandbox
 from sandbox.wechat_open_calls import WeChatOpenCallsSandbox
 from sandbox.wechat_pay import WeChatPaySandbox, merchants_of
+from sandbox.wire_log import WireLog
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -64,4 +66,5 @@ def create_app(settings: Settings) -> Starlette:
             await courier.stop()
             store.close()
 
-    return Starlette(routes=routes, lifespan=lifespan)
+    log = Middleware(WireLog, path=settings.data_dir / "sandbox" / "wire.jsonl")
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[log])
