@@ -1,6 +1,6 @@
 """The price platform of a province: `GET /price-platform/v1/documents`, signed both ways.
 
-No such platform publishes its protocol, so this one is ours to describe (docs/price-platform.md): a request and its
+We know of no such platform whose protocol is public, so this one is ours (docs/price-platform.md): a request and its
 answer each carry an HMAC-SHA256 over the bytes that count, with a secret that both sides hold.
 """
 

@@ -84,7 +84,7 @@ async def request(
     `subject` is what the code will confirm, such as an order; `address` is where the request came from. Raises
     PhoneInvalid, SmsTooSoon, SmsUnavailable or AccountGone.
     """
-    number = read_phone(phone)
+    number, expires_at = read_phone(phone), now + policy.lifetime
     code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}"
     row = SmsCode(
         id=new_id(),
@@ -95,7 +95,7 @@ async def request(
         address_digest=sealer.digest(f"address:{address}"),
         attempts=0,
         created_at=now,
-        expires_at=now + policy.lifetime,
+        expires_at=expires_at,
     )
     row.code_digest = _digest(row, code, sealer)
     await _write(row, policy, now)
@@ -105,7 +105,7 @@ async def request(
         # It may have been sent all the same, so it counts, but nobody is left waiting for it.
         await _end(row, now)
         raise
-    return row.expires_at
+    return expires_at
 
 
 @transactional

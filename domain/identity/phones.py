@@ -46,4 +46,4 @@ def open_phone(row: UserPhone, sealer: Sealer) -> str:
 
 async def of_users(user_ids: Sequence[UUID]) -> list[UserPhone | None]:
     found = {row.user_id: row for row in await UserPhone.filter(user_id__in=set(user_ids))}
-    return [found.get(user_id) for user_id in user_ids]  # type: ignore[call-overload]
+    return [found.get(user_id) for user_id in user_ids]

@@ -75,7 +75,7 @@ async def _floor() -> int:
         newest = await Event.all().order_by("-id").first()
         row = MessageScan(id=THE_ONE, event_id=newest.id if newest else 0)
         await MessageScan.bulk_create([row], ignore_conflicts=True)
-    return row.event_id
+    return int(row.event_id)
 
 
 @transactional
@@ -104,7 +104,7 @@ async def _arrivals(events: Sequence[Event], now: datetime) -> int:
 
 
 async def _price(event: Event, now: datetime) -> int:
-    zone_id, product = UUID(str(event.payload["zone_id"])), Product(event.payload["product"])
+    zone_id, product = UUID(str(event.payload["zone_id"])), Product(str(event.payload["product"]))
     zone = await PriceZone.get_or_none(id=zone_id)
     written, after = 0, None
     while zone is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
@@ -34,7 +33,7 @@ def settings(sandbox: Sandbox, database: str) -> Settings:
 
 
 @pytest.fixture
-async def arrived(settings: Settings, sandbox: Sandbox) -> AsyncIterator[Viewer]:
+async def arrived(settings: Settings, sandbox: Sandbox) -> Viewer:
     """A user who has accepted two messages, here and at the platform, and to whom one recharge has come."""
     user = f"worker-{uuid4().hex}"
     accepted = sandbox.control("wx-consent", user=user, template_id=SANDBOX_ARRIVAL_TEMPLATE_ID, count=2)
@@ -50,7 +49,7 @@ async def arrived(settings: Settings, sandbox: Sandbox) -> AsyncIterator[Viewer]
     await append_event(
         stream=arrivals_stream(viewer.user_id), type=EventType.RECHARGE_ARRIVED, payload=payload, now=utc_now()
     )
-    yield viewer
+    return viewer
 
 
 async def settled(state: MessageState) -> OutgoingMessage:
