@@ -9,14 +9,14 @@ from uuid import UUID
 
 from domain.identity import codes
 from domain.messages import operations as messages
-from domain.messages import scanning
+from domain.messages import purging, scanning
 from domain.messages.policy import Policy
 from domain.orders.platforms import Platforms
 from domain.pricing import syncing
 from domain.pricing.ports import PriceDocumentRefused, PriceSourceUnavailable
 from domain.work.operations import Kind
 from domain.work.rules import backoff_s
-from jobs.recurring import RecurringHandler
+from jobs.recurring import PURGE_BATCH_SIZE_MAX, RecurringHandler
 from jobs.worker import Handler
 from kernel.clock import utc_now
 from kernel.logs import get_logger
@@ -43,7 +43,7 @@ class PlatformWork:
         return {
             Kind.SCAN_EVENTS_TO_MESSAGE: self.scan_events,
             Kind.SYNC_PRICES: self.sync_prices,
-            Kind.PURGE_SMS_CODES: self.purge_sms_codes,
+            Kind.PURGE_MESSAGES: self.purge_messages,
         }
 
     async def send_message(self, job: Job, now: datetime) -> datetime | None:
@@ -57,7 +57,9 @@ class PlatformWork:
         """Write down what is to be told of new events; messages go out as work of their own."""
         if self.platforms.messages is None:
             return now + OFF_FOR
-        await scanning.scan(policy=Policy.of(self.settings), now=now)
+        written = await scanning.scan(policy=Policy.of(self.settings), now=now)
+        if written >= scanning.WRITTEN_PER_RUN_MAX:
+            return now
         return now + timedelta(seconds=self.settings.message_scan_interval_s)
 
     async def sync_prices(self, job: Job, now: datetime) -> datetime:
@@ -79,7 +81,9 @@ class PlatformWork:
                 log.error("prices.not_taken", province=province_code, reason=str(error))
         return now + timedelta(seconds=self.settings.price_sync_interval_s)
 
-    async def purge_sms_codes(self, job: Job, now: datetime) -> datetime:
-        """Forget codes that no limit counts any more."""
+    async def purge_messages(self, job: Job, now: datetime) -> datetime:
+        """Forget what no limit counts and nobody asks for any more, and come back at once as long as there is more."""
         await codes.purge(before=now - CODES_KEPT_FOR)
-        return now + OFF_FOR
+        before = now - timedelta(days=self.settings.message_history_days)
+        purged = await purging.purge(before=before, limit=PURGE_BATCH_SIZE_MAX)
+        return now if purged >= PURGE_BATCH_SIZE_MAX else now + OFF_FOR

@@ -109,6 +109,7 @@ class Settings(BaseSettings):
     wechat_open_program_state: Annotated[str, Field(pattern="^(developer|trial|formal)$")] = "formal"
     message_consents_max: Annotated[int, Field(ge=1)] = 20
     message_age_max_s: Annotated[float, Field(gt=0)] = 21_600.0
+    message_history_days: Annotated[int, Field(ge=1)] = 90
     message_scan_interval_s: Annotated[float, Field(gt=0)] = 5.0
     tencent_sms_url: str = ""
     tencent_sms_region: str = "ap-guangzhou"

@@ -29,6 +29,8 @@ SETTLED_AFTER = timedelta(seconds=60)
 EVENTS_PER_PAGE_MAX = 200
 PAGES_PER_RUN_MAX = 50
 WATCHERS_PER_PAGE_MAX = 500
+# Far fewer than what the time of one run of work is enough for.
+WRITTEN_PER_RUN_MAX = 2_000
 THE_ONE = 1
 TYPES = (EventType.RECHARGE_ARRIVED.value, EventType.PRICE_CHANGED.value)
 
@@ -45,7 +47,7 @@ async def scan(*, policy: Policy, now: datetime) -> int:
         events = await Event.filter(id__gt=position, type__in=TYPES).order_by("id").limit(EVENTS_PER_PAGE_MAX)
         if not events:
             break
-        position = events[-1].id
+        position, before = events[-1].id, settled
         behind = _settled(events, now) if all_settled else []
         settled = behind[-1].id if behind else settled
         all_settled = len(behind) == len(events)
@@ -53,7 +55,11 @@ async def scan(*, policy: Policy, now: datetime) -> int:
         written += await _arrivals([each for each in due if each.type == TYPES[0]], now)
         for each in due:
             if each.type == TYPES[1]:
-                written += await _price(each, now)
+                written += await _price(each, now, room=WRITTEN_PER_RUN_MAX - written)
+        if written >= WRITTEN_PER_RUN_MAX:
+            # Some may not have been told; they are found again from here, and the others by their messages.
+            settled = before
+            break
         if len(events) < EVENTS_PER_PAGE_MAX:
             break
     await _move(settled)
@@ -103,11 +109,11 @@ async def _arrivals(events: Sequence[Event], now: datetime) -> int:
     return written
 
 
-async def _price(event: Event, now: datetime) -> int:
+async def _price(event: Event, now: datetime, *, room: int) -> int:
     zone_id, product = UUID(str(event.payload["zone_id"])), Product(str(event.payload["product"]))
     zone = await PriceZone.get_or_none(id=zone_id)
     written, after = 0, None
-    while zone is not None:
+    while zone is not None and written < room:
         watchers = await consents.who_watches(
             zone_id=zone_id, product=product, after=after, limit=WATCHERS_PER_PAGE_MAX
         )

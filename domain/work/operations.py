@@ -45,7 +45,7 @@ class Kind(StrEnum):
     SCAN_EVENTS_TO_MESSAGE = "scan_events_to_message"
     SEND_MESSAGE = "send_message"
     SYNC_PRICES = "sync_prices"
-    PURGE_SMS_CODES = "purge_sms_codes"
+    PURGE_MESSAGES = "purge_messages"
 
 
 # What the payload of each kind holds, at least. Work that lacks it cannot be done, now or ever.
@@ -67,7 +67,7 @@ PAYLOADS: Mapping[str, Mapping[str, Reader]] = {
     Kind.SCAN_EVENTS_TO_MESSAGE: {},
     Kind.SEND_MESSAGE: {"message_id": UUID},
     Kind.SYNC_PRICES: {},
-    Kind.PURGE_SMS_CODES: {},
+    Kind.PURGE_MESSAGES: {},
 }
 
 

@@ -131,6 +131,8 @@ class Migration(migrations.Migration):
         PartialIndex("message_consent", "consent_left_by_zone", "zone_id, product", "ended_at IS NULL AND template = 'PRICE_CHANGE'"),
         Check("outgoing_message", "message_state_known", "state IN ('PENDING', 'SENDING', 'SENT', 'REFUSED', 'FAILED', 'UNKNOWN', 'WITHDRAWN')"),
         Check("outgoing_message", "message_settled_at_its_end", "(state IN ('PENDING', 'SENDING')) = (settled_at IS NULL)"),
+        PartialIndex("message_consent", "consent_ended", "ended_at", "ended_at IS NOT NULL"),
+        PartialIndex("outgoing_message", "message_settled", "settled_at", "settled_at IS NOT NULL"),
         Check("message_scan", "message_scan_is_one", "id = 1"),
         PartialIndex("event", "event_to_message", "id", "type IN ('recharge.arrived', 'price.changed')"),
         Check("held_price", "held_price_decided", "(state = 'HELD') = (decided_at IS NULL)"),

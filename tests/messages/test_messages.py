@@ -13,7 +13,7 @@ from domain.events.operations import append
 from domain.events.streams import PRICES, EventType, arrivals_stream
 from domain.identity.idempotency import IdempotencyKeyInvalid
 from domain.identity.viewer import Viewer
-from domain.messages import consents, scanning
+from domain.messages import consents, purging, scanning
 from domain.messages.consents import PriceWatchMissing, TooManyConsents, Watch
 from domain.messages.operations import send, write
 from domain.messages.policy import Policy
@@ -288,3 +288,32 @@ class TestScanning:
             "price": "¥7.85",
             "time": "2026年4月22日 00:00",
         }
+
+
+class TestBounds:
+    async def test_one_run_writes_so_much_and_the_next_goes_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(scanning, "WRITTEN_PER_RUN_MAX", 2)
+        monkeypatch.setattr(scanning, "EVENTS_PER_PAGE_MAX", 2)
+        await scanning.scan(policy=POLICY, now=utc_now())
+        viewers = [await create_viewer() for _ in range(5)]
+        for viewer in viewers:
+            await grant(viewer)
+            await arrive(viewer)
+        later = utc_now() + timedelta(minutes=5)
+        written = [await scanning.scan(policy=POLICY, now=later) for _ in range(4)]
+        assert sum(written) == 5
+        assert max(written) <= 3
+        assert {each.user_id for each in await OutgoingMessage.all()} == {each.user_id for each in viewers}
+
+    async def test_what_is_old_is_forgotten_and_what_is_left_stays(self) -> None:
+        viewer = await create_viewer()
+        await grant(viewer)
+        await grant(viewer, "grant-key-2")
+        message_id = await write_one(viewer)
+        assert message_id
+        await send(message_id=message_id, sender=Recorder(), now=utc_now())
+        assert await purging.purge(before=utc_now() - timedelta(days=1), limit=10) == 0
+        assert await purging.purge(before=utc_now() + timedelta(days=1), limit=10) == 1
+        assert await OutgoingMessage.all().count() == 0
+        assert await left(viewer) == 1
+        assert await MessageConsent.all().count() == 1
