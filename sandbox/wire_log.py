@@ -34,6 +34,7 @@ PLAIN_HEADERS = frozenset(
 )
 # The control API is what a developer does, not what goes over the wire.
 UNLOGGED = ("/control", "/healthz")
+PAGE = ("/", "GET")
 NAME_LENGTH_MAX = 64
 PATH_LENGTH_MAX = 256
 
@@ -46,10 +47,14 @@ class WireLog:
         self._file: IO[bytes] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or (scope["path"] == "/" and scope["method"] == "GET"):
-            await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                # The application has ended.
+                self.close()
             return
-        if scope["path"].startswith(UNLOGGED):
+        if scope["path"].startswith(UNLOGGED) or (scope["path"], scope["method"]) == PAGE:
             await self._app(scope, receive, send)
             return
         status: int | None = None
