@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
+from tortoise import Tortoise
+
 from domain.identity.phone_numbers import read_phone
 from domain.identity.ports import Phone, SmsSender, SmsUnavailable
 from domain.identity.viewer import AccountGone, Viewer
@@ -19,7 +21,7 @@ from kernel.ids import new_id
 from kernel.sealing import Sealer
 from kernel.settings import Settings
 from kernel.states import CodePurpose
-from models.database import transactional
+from models.database import dialect, transactional
 from models.identity import User
 from models.messages import SmsCode
 
@@ -112,6 +114,7 @@ async def request(
 async def _write(row: SmsCode, policy: CodePolicy, now: datetime) -> None:
     if await User.select_for_update().filter(id=row.user_id).first() is None:
         raise AccountGone
+    await _take_turns(row.phone_digest, row.address_digest)
     recent = SmsCode.filter(created_at__gt=now - WINDOW)
     if (
         await SmsCode.exists(user_id=row.user_id, created_at__gt=now - policy.interval)
@@ -123,6 +126,17 @@ async def _write(row: SmsCode, policy: CodePolicy, now: datetime) -> None:
         raise SmsTooSoon
     await SmsCode.filter(user_id=row.user_id, purpose=row.purpose, ended_at__isnull=True).update(ended_at=now)
     await row.save(force_create=True)
+
+
+async def _take_turns(*digests: str) -> None:
+    """Let requests about one phone, or from one address, happen one after another, so that limits count all of them.
+
+    SQLite has one writer at a time anyway.
+    """
+    if dialect() == "postgres":
+        connection = Tortoise.get_connection("default")
+        for digest in sorted(digests):
+            await connection.execute_query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [digest])
 
 
 @transactional

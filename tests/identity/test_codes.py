@@ -138,6 +138,12 @@ class TestCodes:
         assert len([each for each in asked if isinstance(each, SmsTooSoon)]) == 5
         assert len(sender.codes) == 1
 
+    async def test_several_people_and_one_phone(self) -> None:
+        sender, viewers = Recorder(), [await create_viewer() for _ in range(6)]
+        asked = await asyncio.gather(*(ask(viewer, sender) for viewer in viewers), return_exceptions=True)
+        assert len([each for each in asked if isinstance(each, SmsTooSoon)]) == 5
+        assert len(sender.codes) == 1
+
     async def test_limits_of_phone_user_and_address(self) -> None:
         viewer, sender, now = await create_viewer(), Recorder(), utc_now()
         for number in range(3):
