@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from domain.identity.tokens import authority
 from domain.orders.policy import Policy
+from domain.stations.driving import DrivingDistances
 from domain.stations.feed import PriceFeed
 from domain.stations.index import StationIndex
 from domain.webhooks.policy import Policy as WebhookPolicy
@@ -105,6 +106,12 @@ class House:
                 events=hub,
                 stations=stations,
                 prices=PriceFeed(stations),
+                driving=DrivingDistances(
+                    parties.platforms.places,
+                    keep_s=settings.driving_distances_keep_s,
+                    keep_max=settings.driving_distances_kept_max,
+                    pause_s=settings.tencent_lbs_pause_s,
+                ),
                 webhooks=Webhooks(
                     admission=SchemaAdmission(
                         self._schema, loaders=loaders.build, documents=documents, services=lambda: self.services

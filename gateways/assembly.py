@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from domain.orders.ports import ThirdParties
 from domain.payments.ports import Channels
+from gateways.assembly_platforms import find_platforms, open_platforms
 from gateways.issuer import Issuer, IssuerKeys
 from gateways.signing import KeyUnreadable, load_aes_key, load_private_key, load_public_key
 from gateways.tc3 import Credentials
@@ -165,6 +166,7 @@ async def third_parties(settings: Settings) -> AsyncIterator[ThirdParties]:
     app_secret = source.text("wechat_open_app_secret")
     routes, open_url = pay_routes(source, settings), source.url("wechat_open_url", WECHAT_OPEN_URL)
     issuer_url, face_url = source.url("issuer_url", ""), source.url("tencent_face_url", TENCENT_FACE_URL)
+    reached = find_platforms(source, settings, open_url=open_url, app_secret=app_secret, credentials=credentials)
     if source.problems or pay_keys is None or card_keys is None:
         raise ThirdPartySettingsWrong(source.problems)
     async with AsyncExitStack() as stack:
@@ -199,7 +201,10 @@ async def third_parties(settings: Settings) -> AsyncIterator[ThirdParties]:
             redirect_url=settings.tencent_face_redirect_url or settings.base_url,
             timeout_s=settings.third_party_timeout_s,
         )
-        yield ThirdParties(channels=Channels(routes=tuple(channels)), issuer=issuer, login=login, face=face)
+        platforms = await open_platforms(reached, settings, client)
+        yield ThirdParties(
+            channels=Channels(routes=tuple(channels)), issuer=issuer, login=login, face=face, platforms=platforms
+        )
 
 
 def wechat_pay(

@@ -8,7 +8,7 @@ import signal
 import sys
 
 from gateways.assembly import ThirdPartySettingsWrong, third_parties
-from jobs import audit, epochs, finance, imports, ledger_partitions, manual_queue, operators, work_status
+from jobs import audit, epochs, finance, held_prices, imports, ledger_partitions, manual_queue, operators, work_status
 from jobs.assembly import publishing_to_redis, working
 from kernel import keys
 from kernel.logs import configure_logging, get_logger
@@ -51,6 +51,7 @@ def main() -> int:
     operators.add_commands(commands)
     manual_queue.add_commands(commands)
     work_status.add_command(commands)
+    held_prices.add_commands(commands)
     arguments = parser.parse_args()
     settings = get_settings()
     configure_logging(log_format=settings.log_format, level=settings.log_level)

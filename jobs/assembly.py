@@ -9,6 +9,7 @@ from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
 from jobs.finance import Projection
 from jobs.handlers import Handlers
+from jobs.platforms import PlatformWork
 from jobs.recurring import Recurring
 from jobs.relay import Publisher, Relay
 from jobs.wakes import RedisPublisher, forwarding_wakes, listen_for_wakes
@@ -36,8 +37,9 @@ async def working(settings: Settings, third_parties: ThirdParties, sealer: Seale
     Commits of other processes are heard of through Redis.
     """
     handlers = Handlers(settings=settings, third_parties=third_parties, policy=Policy.of(settings), sealer=sealer)
-    recurring = Recurring(settings).by_kind()
-    worker = Worker({**handlers.by_kind(), **recurring}, settings, recurring=recurring)
+    platforms = PlatformWork(settings, third_parties.platforms)
+    recurring = {**Recurring(settings).by_kind(), **platforms.recurring()}
+    worker = Worker({**handlers.by_kind(), **platforms.by_kind(), **recurring}, settings, recurring=recurring)
     projection = Projection(settings)
     worker.start()
     projection.start()

@@ -26,3 +26,10 @@ class YoukaError(Exception):
 
     def message(self, locale: Locale) -> str:
         return self.messages[locale].format(**self.values)
+
+
+class ServiceNotConfigured(YoukaError):
+    """This deployment does without a third party that is optional."""
+
+    code = "SERVICE_NOT_CONFIGURED"
+    messages = {"zh-CN": "本服务未开通此功能", "en": "This deployment does not offer this"}

@@ -12,6 +12,8 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 SANDBOX_BACKUP_SUB_MCHID = "1900000210"
+SANDBOX_ARRIVAL_TEMPLATE_ID = "sandbox-arrival-0000000000000000000000000000"
+SANDBOX_PRICE_TEMPLATE_ID = "sandbox-price-change-00000000000000000000000"
 
 
 class Environment(StrEnum):
@@ -90,6 +92,51 @@ class Settings(BaseSettings):
     wechat_open_url: str = ""
     wechat_open_app_id: str = "wx8f3a0c5e7d9b1240"
     wechat_open_app_secret: SecretStr = SecretStr("")
+    wechat_open_arrival_template_id: str = ""
+    wechat_open_arrival_keywords: dict[str, str] = {
+        "amount": "amount1",
+        "card": "character_string2",
+        "time": "time3",
+    }
+    wechat_open_price_template_id: str = ""
+    wechat_open_price_keywords: dict[str, str] = {
+        "zone": "thing1",
+        "product": "thing2",
+        "price": "amount3",
+        "time": "time4",
+    }
+    # developer, trial or formal: which version of the mini-program a message opens.
+    wechat_open_program_state: Annotated[str, Field(pattern="^(developer|trial|formal)$")] = "formal"
+    message_consents_max: Annotated[int, Field(ge=1)] = 20
+    message_age_max_s: Annotated[float, Field(gt=0)] = 21_600.0
+    message_history_days: Annotated[int, Field(ge=1)] = 90
+    message_scan_interval_s: Annotated[float, Field(gt=0)] = 5.0
+    tencent_sms_url: str = ""
+    tencent_sms_region: str = "ap-guangzhou"
+    tencent_sms_sdk_app_id: str = ""
+    tencent_sms_sign_name: str = ""
+    tencent_sms_template_id: str = ""
+    sms_code_lifetime_s: Annotated[float, Field(ge=60)] = 300.0
+    sms_interval_s: Annotated[float, Field(ge=0)] = 60.0
+    sms_attempts_max: Annotated[int, Field(ge=1, le=10)] = 5
+    sms_per_phone_daily_max: Annotated[int, Field(ge=1)] = 10
+    sms_per_user_daily_max: Annotated[int, Field(ge=1)] = 10
+    sms_per_address_daily_max: Annotated[int, Field(ge=1)] = 100
+    tencent_lbs_url: str = ""
+    tencent_lbs_key: SecretStr = SecretStr("")
+    tencent_lbs_secret: SecretStr = SecretStr("")
+    tencent_lbs_timeout_s: Annotated[float, Field(gt=0)] = 1.0
+    driving_distances_keep_s: Annotated[float, Field(gt=0)] = 120.0
+    driving_distances_kept_max: Annotated[int, Field(ge=1)] = 20_000
+    # For so long a map service that failed is not asked for distances.
+    tencent_lbs_pause_s: Annotated[float, Field(gt=0)] = 5.0
+    price_platform_url: str = ""
+    price_platform_key_id: str = "youka"
+    price_platform_secret: SecretStr = SecretStr("")
+    price_platform_provinces: tuple[Annotated[str, Field(pattern=r"^[1-9]\d{5}$")], ...] = ("310000",)
+    price_sync_interval_s: Annotated[float, Field(ge=1)] = 600.0
+    # A price that moves by more than this is held for a person.
+    price_move_max_basis_points: Annotated[int, Field(ge=1, le=10_000)] = 1_000
     tencent_face_url: str = ""
     tencent_face_rule_id: str = "1"
     tencent_face_redirect_url: str = ""
@@ -195,6 +242,16 @@ class Settings(BaseSettings):
         if self.wechat_pay_backup_sub_mchid is None:
             return SANDBOX_BACKUP_SUB_MCHID if self.development else ""
         return self.wechat_pay_backup_sub_mchid
+
+    @property
+    def arrival_template_id(self) -> str:
+        """The template of arrivals, or nothing where none are sent; in development the sandbox's."""
+        return self.wechat_open_arrival_template_id or (SANDBOX_ARRIVAL_TEMPLATE_ID if self.development else "")
+
+    @property
+    def price_template_id(self) -> str:
+        """The template of price changes, or nothing where none are sent; in development the sandbox's."""
+        return self.wechat_open_price_template_id or (SANDBOX_PRICE_TEMPLATE_ID if self.development else "")
 
     @property
     def sandbox_url(self) -> str:

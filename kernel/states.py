@@ -165,3 +165,42 @@ class Product(StrEnum):
     GASOLINE_95 = "95"
     GASOLINE_98 = "98"
     DIESEL_0 = "0"
+
+
+class MessageTemplate(StrEnum):
+    """What a subscribe message (订阅消息) of the mini-program platform tells of."""
+
+    ARRIVAL = "ARRIVAL"  # 到账
+    PRICE_CHANGE = "PRICE_CHANGE"  # 调价
+
+
+class MessageState(StrEnum):
+    """Of one outgoing message. From SENDING nothing leads back to the platform, so no message is sent twice."""
+
+    PENDING = "PENDING"
+    SENDING = "SENDING"
+    SENT = "SENT"
+    REFUSED = "REFUSED"  # the user does not accept it (43101); the consent is gone
+    FAILED = "FAILED"  # the platform turned it down for another reason; the consent was given back
+    UNKNOWN = "UNKNOWN"  # no answer; it may have been delivered
+    WITHDRAWN = "WITHDRAWN"  # the user took the consent back before it was sent
+
+
+class ConsentEnd(StrEnum):
+    """Why a consent is not there any more."""
+
+    SPENT = "SPENT"
+    WITHDRAWN = "WITHDRAWN"
+
+
+class HeldPriceState(StrEnum):
+    HELD = "HELD"
+    RELEASED = "RELEASED"
+    REFUSED = "REFUSED"
+    SUPERSEDED = "SUPERSEDED"  # a newer document says something else of the same price
+
+
+class CodePurpose(StrEnum):
+    """What a code that was sent by SMS is good for."""
+
+    BIND_PHONE = "BIND_PHONE"

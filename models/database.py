@@ -33,6 +33,7 @@ MODEL_MODULES = (
     "models.identity",
     "models.jobs",
     "models.ledger",
+    "models.messages",
     "models.offers",
     "models.orders",
     "models.payments",

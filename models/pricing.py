@@ -7,7 +7,7 @@ from uuid import UUID
 from tortoise import fields
 from tortoise.models import Model
 
-from kernel.states import Product
+from kernel.states import HeldPriceState, Product
 from models.fields import UtcDatetimeField
 
 
@@ -57,3 +57,42 @@ class Price(Model):
     class Meta:
         table = "price"
         unique_together = (("zone", "product", "effective_from"),)
+
+
+class PriceDocument(Model):
+    """A version of a province's prices that was taken from the price platform, known by its digest."""
+
+    id = fields.UUIDField(primary_key=True)
+    province_code = fields.CharField(max_length=6)
+    version = fields.BigIntField()
+    digest = fields.CharField(max_length=64)
+    adjusted_on = fields.DateField()
+    received_at = UtcDatetimeField()
+
+    class Meta:
+        table = "price_document"
+        unique_together = (("province_code", "version"),)
+
+
+class HeldPrice(Model):
+    """A price that moves too much to be published by a machine until a person releases it."""
+
+    id = fields.UUIDField(primary_key=True)
+    province_code = fields.CharField(max_length=6)
+    zone_code = fields.CharField(max_length=32)
+    product = fields.CharEnumField(Product, max_length=4)
+    milliyuan_per_litre = fields.IntField()
+    previous_milliyuan = fields.IntField(null=True)
+    effective_from = UtcDatetimeField()
+    source = fields.CharField(max_length=128)
+    source_url = fields.CharField(max_length=512)
+    version = fields.BigIntField()
+    state = fields.CharEnumField(HeldPriceState, max_length=16)
+    held_at = UtcDatetimeField()
+    decided_at = UtcDatetimeField(null=True)
+    decided_by = fields.CharField(max_length=64, null=True)
+    reason = fields.CharField(max_length=256, null=True)
+
+    class Meta:
+        table = "held_price"
+        unique_together = (("province_code", "version", "zone_code", "product"),)

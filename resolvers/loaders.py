@@ -9,14 +9,19 @@ from uuid import UUID
 from strawberry.dataloader import DataLoader
 
 from domain.cards import queries as cards
+from domain.identity import phones
 from domain.identity.viewer import Viewer
 from domain.ledger import queries as ledger
+from domain.messages import consents
 from domain.offers import queries as offers
 from domain.orders import queries as orders
 from domain.payments import top_ups
 from domain.pricing import queries as pricing
 from domain.pricing.queries import HistoryPage, ZonePrice
 from domain.stations import queries as stations
+from domain.stations.driving import DrivingDistances
+from domain.stations.geo import Location
+from domain.stations.ports import Drive
 from domain.webhooks import queries as webhooks
 from kernel.clock import utc_now
 from kernel.states import OrderState
@@ -52,6 +57,9 @@ def build(clock: Callable[[], datetime] = utc_now) -> Loaders:
         prices=DataLoader(load_fn=pricing.prices_by_ids, cache=False),
         current_prices=DataLoader(load_fn=current_prices, cache=False),
         price_history=DataLoader(load_fn=price_history, cache=False),
+        drives=DataLoader(load_fn=_drives, cache=False),
+        phones=DataLoader(load_fn=phones.of_users, cache=False),
+        message_standings=DataLoader(load_fn=consents.standings_of, cache=False),
         webhook_deliveries=DataLoader(load_fn=_webhook_deliveries, cache=False),
     )
 
@@ -87,4 +95,13 @@ async def _webhook_deliveries(keys: list[tuple[Viewer, UUID, Page]]) -> list[lis
         )
         for viewer, webhook_id, page in set(keys)
     }
+    return [found[key] for key in keys]
+
+
+async def _drives(keys: list[tuple[DrivingDistances, Location, Location]]) -> list[Drive]:
+    found: dict[tuple[DrivingDistances, Location, Location], Drive] = {}
+    for driving, origin in dict.fromkeys((driving, origin) for driving, origin, _ in keys):
+        mine = list(dict.fromkeys(key[2] for key in keys if key[:2] == (driving, origin)))
+        drives = await driving.between(origin=origin, destinations=mine)
+        found |= {(driving, origin, each): drive for each, drive in zip(mine, drives, strict=True)}
     return [found[key] for key in keys]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from sandbox.store import Document
 
@@ -79,3 +81,18 @@ async def keep_silent(request: Request) -> None:
                 pass
     except TimeoutError:
         return
+
+
+def json_endpoint(handler: Callable[[Document], Document]) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint of a control action, which takes and gives JSON."""
+
+    async def endpoint(request: Request) -> Response:
+        # A page of another origin cannot send this type without being asked for permission, which is never given.
+        if request.headers.get("Content-Type", "").partition(";")[0].strip() != "application/json":
+            return JSONResponse({"code": "NOT_JSON", "message": "send application/json"}, 415)
+        try:
+            return JSONResponse(handler(parse(await request.body())))
+        except Refused as error:
+            return JSONResponse({"code": error.code, "message": error.message}, error.status)
+
+    return endpoint

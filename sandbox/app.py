@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from kernel.settings import Settings
@@ -14,10 +15,15 @@ from sandbox.courier import Courier
 from sandbox.faults import Faults
 from sandbox.issuer import IssuerSandbox
 from sandbox.keys import load_or_create
+from sandbox.price_platform import PricePlatformSandbox
+from sandbox.sms import SmsSandbox
 from sandbox.store import Store
 from sandbox.tencent_face import TencentFaceSandbox
+from sandbox.tencent_lbs import TencentLbsSandbox
 from sandbox.wechat_open import WeChatOpenSandbox
+from sandbox.wechat_open_calls import WeChatOpenCallsSandbox
 from sandbox.wechat_pay import WeChatPaySandbox, merchants_of
+from sandbox.wire_log import WireLog
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -35,8 +41,22 @@ def create_app(settings: Settings) -> Starlette:
         issuer = IssuerSandbox(settings=settings, keys=keys, store=store, faults=faults, courier=courier)
         login = WeChatOpenSandbox(settings=settings, keys=keys, store=store)
         face = TencentFaceSandbox(settings=settings, keys=keys, store=store, faults=faults)
-        control = Control(store=store, faults=faults, courier=courier, pay=pay, issuer=issuer, login=login, face=face)
-        for party in (pay, issuer, login, face, control):
+        calls = WeChatOpenCallsSandbox(settings=settings, keys=keys, store=store, faults=faults, login=login)
+        prices = PricePlatformSandbox(settings=settings, keys=keys, store=store, faults=faults)
+        maps = TencentLbsSandbox(keys=keys, faults=faults)
+        sms = SmsSandbox(settings=settings, keys=keys, store=store, faults=faults, otherwise=face.answer)
+        platforms = (calls, prices, maps, sms)
+        control = Control(
+            store=store,
+            faults=faults,
+            courier=courier,
+            pay=pay,
+            issuer=issuer,
+            login=login,
+            face=face,
+            more=[platform.state for platform in platforms],
+        )
+        for party in (pay, issuer, login, *platforms, face, control):
             app.router.routes.extend(party.routes())
         for part in (courier, pay, issuer):
             part.resume()
@@ -46,4 +66,5 @@ def create_app(settings: Settings) -> Starlette:
             await courier.stop()
             store.close()
 
-    return Starlette(routes=routes, lifespan=lifespan)
+    log = Middleware(WireLog, path=settings.data_dir / "sandbox" / "wire.jsonl")
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[log])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.answers import Refused, parse
+from sandbox.answers import Refused, json_endpoint
 from sandbox.courier import AT_ONCE, ORDERS, Courier
 from sandbox.faults import Faults, FaultUnknown
 from sandbox.issuer import IssuerSandbox
@@ -26,7 +26,7 @@ PACKAGE_PREFIX = "prepay_id="
 RECHARGE_STATES = ("SUCCEEDED", "REFUSED", "REVERSED")
 REFUND_STATES = ("SUCCESS", "ABNORMAL", "CLOSED")
 
-Handler = Callable[[Document], Document]
+StateOf = Callable[[], Document]
 
 
 class Control:
@@ -40,21 +40,23 @@ class Control:
         issuer: IssuerSandbox,
         login: WeChatOpenSandbox,
         face: TencentFaceSandbox,
+        more: Sequence[StateOf] = (),
     ) -> None:
         self._store, self._faults, self._courier = store, faults, courier
         self._pay, self._issuer, self._login, self._face = pay, issuer, login, face
+        self._more = more
 
     def routes(self) -> list[Route]:
         return [
             Route("/", self._page, methods=["GET"]),
             Route("/healthz", self._health, methods=["GET"]),
             Route("/control/state", self._state, methods=["GET"]),
-            Route("/control/wx-login", _json(self._wx_login), methods=["POST"]),
-            Route("/control/pay", _json(self._pay_order), methods=["POST"]),
-            Route("/control/face", _json(self._verify_face), methods=["POST"]),
-            Route("/control/faults", _json(self._set_faults), methods=["POST"]),
-            Route("/control/settle", _json(self._settle), methods=["POST"]),
-            Route("/control/repeat-callbacks", _json(self._repeat_callbacks), methods=["POST"]),
+            Route("/control/wx-login", json_endpoint(self._wx_login), methods=["POST"]),
+            Route("/control/pay", json_endpoint(self._pay_order), methods=["POST"]),
+            Route("/control/face", json_endpoint(self._verify_face), methods=["POST"]),
+            Route("/control/faults", json_endpoint(self._set_faults), methods=["POST"]),
+            Route("/control/settle", json_endpoint(self._settle), methods=["POST"]),
+            Route("/control/repeat-callbacks", json_endpoint(self._repeat_callbacks), methods=["POST"]),
         ]
 
     async def _page(self, _request: Request) -> Response:
@@ -73,6 +75,7 @@ class Control:
                 "faces": self._store.newest(Kind.FACE, SHOWN_MAX),
                 "callbacks": [_without(each, "body") for each in self._store.newest(Kind.DELIVERY, SHOWN_MAX)],
                 "faults": self._faults.describe(),
+                **{name: value for state_of in self._more for name, value in state_of().items()},
             }
         )
 
@@ -132,19 +135,6 @@ class Control:
             message = f"subject is an out_trade_no, an out_refund_no or an attempt_id; order: {', '.join(ORDERS)}"
             raise Refused(400, "PARAM_ERROR", message)
         return {"repeated": self._courier.repeat(subject, str(order))}
-
-
-def _json(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        # A page of another origin cannot send this type without being asked for permission, which is never given.
-        if request.headers.get("Content-Type", "").partition(";")[0].strip() != "application/json":
-            return JSONResponse({"code": "NOT_JSON", "message": "send application/json"}, 415)
-        try:
-            return JSONResponse(handler(parse(await request.body())))
-        except Refused as error:
-            return JSONResponse({"code": error.code, "message": error.message}, error.status)
-
-    return endpoint
 
 
 def _without(document: Document, name: str) -> Document:

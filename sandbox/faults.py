@@ -17,6 +17,19 @@ callbacks, of everybody: `hold` keeps each until /control/repeat-callbacks; `twi
 
 face: `timeout` never answers; `error_500` fails every request; `rate_limit` answers that there were too many.
 
+wechat_open: `timeout` never answers; `error_500` fails every call with a token, `token_error_500` the token itself;
+`token_expired` ends the token before a call; `quota` and `busy` answer 45009 and -1; of messages, `not_accepted`
+answers 43101 and `send_then_timeout` delivers and never answers.
+
+sms: `timeout` sends and never answers; `error_500` fails every request; `limit` answers that the number had too many.
+
+lbs: `timeout` never answers; `error_500` fails every request; `quota` and `quota_per_second` answer 121 and 120;
+`garbage` answers what is none.
+
+price_platform: `timeout` never answers; `error_500` fails every request; `garbage` is no document, `forged` is altered
+on its way, `old_answer` answers another request; `drift` and `jump` sign other prices than were published, all a little
+or far off.
+
 `times` counts requests, and a client that repeats a failed one uses up several.
 """
 
@@ -46,6 +59,22 @@ MODES = {
     "refund": frozenset({OK, "processing", "abnormal", "closed", "timeout", "error_500"}),
     "callbacks": frozenset({OK, "hold", "twice"}),
     "face": frozenset({OK, "timeout", "error_500", "rate_limit"}),
+    "sms": frozenset({OK, "timeout", "error_500", "limit"}),
+    "lbs": frozenset({OK, "timeout", "error_500", "quota", "quota_per_second", "garbage"}),
+    "price_platform": frozenset({OK, "timeout", "error_500", "garbage", "forged", "old_answer", "drift", "jump"}),
+    "wechat_open": frozenset(
+        {
+            OK,
+            "timeout",
+            "error_500",
+            "token_error_500",
+            "token_expired",
+            "quota",
+            "busy",
+            "not_accepted",
+            "send_then_timeout",
+        }
+    ),
 }
 # What these name can be said of one sub-merchant.
 OF_MERCHANTS = ("payment", "refund")

@@ -44,6 +44,9 @@ class Keys:
     partner_key: RSAPublicKey
     issuer_key: RSAPrivateKey = field(repr=False)
     issuer_secret: bytes = field(repr=False)
+    price_platform_secret: str = field(repr=False)
+    tencent_lbs_key: str = field(repr=False)
+    tencent_lbs_secret: str = field(repr=False)
 
 
 def load_or_create(folder: Path) -> Keys:
@@ -71,7 +74,7 @@ def _create(folder: Path) -> None:
 
 def _complete(folder: Path) -> None:
     """Add what a folder of an earlier version lacks."""
-    for name, content in _face_files().items():
+    for name, content in _later_files().items():
         if not (folder / name).exists():
             unfinished = folder / f".{name}-{os.getpid()}-{os.urandom(4).hex()}"
             _write_private(unfinished, content)
@@ -87,10 +90,13 @@ def _write_private(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def _face_files() -> dict[str, bytes]:
+def _later_files() -> dict[str, bytes]:
     return {
         "tencent_secret_id": f"AKID{random_text(FACE_SECRET_LENGTH)}".encode(),
         "tencent_secret_key": random_text(FACE_SECRET_LENGTH).encode(),
+        "price_platform_secret": random_text(FACE_SECRET_LENGTH).encode(),
+        "tencent_lbs_key": "-".join(random_text(5).upper() for _ in range(6)).encode(),
+        "tencent_lbs_secret": random_text(FACE_SECRET_LENGTH).encode(),
     }
 
 
@@ -106,7 +112,7 @@ def _new_files() -> dict[str, bytes]:
         "issuer_private_key.pem": _private_pem(partner),
         "issuer_public_key.pem": _public_pem(issuer),
         "issuer_secret": random_text(AES_KEY_LENGTH).encode(),
-        **_face_files(),
+        **_later_files(),
         "own_platform_key.pem": _private_pem(platform),
         "own_issuer_key.pem": _private_pem(issuer),
     }
@@ -133,6 +139,9 @@ def _load(folder: Path) -> Keys:
         partner_key=_private_key(folder / "issuer_private_key.pem").public_key(),
         issuer_key=_private_key(folder / "own_issuer_key.pem"),
         issuer_secret=_text(folder / "issuer_secret").encode(),
+        price_platform_secret=_text(folder / "price_platform_secret"),
+        tencent_lbs_key=_text(folder / "tencent_lbs_key"),
+        tencent_lbs_secret=_text(folder / "tencent_lbs_secret"),
     )
 
 

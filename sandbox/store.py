@@ -31,6 +31,12 @@ class Kind(StrEnum):
     LOGIN_CODE = "login_code"
     FACE = "face"
     FAULT = "fault"
+    OPEN_TOKEN = "open_token"
+    PHONE_CODE = "phone_code"
+    CONSENT = "consent"
+    MESSAGE = "message"
+    PRICE_DOCUMENT = "price_document"
+    SMS = "sms"
 
 
 class Store:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hmac
-import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -17,16 +14,12 @@ from starlette.routing import Route
 from kernel.clock import utc_now
 from kernel.settings import Settings
 from sandbox.answers import Refused, keep_silent, parse
-from sandbox.crypto import is_current
 from sandbox.faults import Faults
 from sandbox.keys import Keys
 from sandbox.store import Document, Kind, Store
+from sandbox.tc3 import ApiError, assert_signed
 
 VERSION = "2018-03-01"
-AUTHORIZATION = re.compile(
-    r"TC3-HMAC-SHA256 Credential=(?P<id>[^/, ]+)/(?P<day>[\d-]+)/faceid/tc3_request, ?"
-    r"SignedHeaders=(?P<names>[a-z0-9;-]+), ?Signature=(?P<signature>[0-9a-f]{64})"
-)
 EXTRA_LENGTH_MAX = 1024
 # For so long a result is told.
 RESULT_LIFETIME = timedelta(days=3)
@@ -35,14 +28,6 @@ PASSED, FAILED, EXPIRED = OUTCOMES = ("passed", "failed", "expired")
 ANOTHER_PERSON = 2016
 # Nobody's (no region has this number), and there so that a house which lets them out is found out.
 PRETEND_NAME, PRETEND_NUMBER = "韦沙箱", "00000019491001997X"
-
-
-class ApiError(Exception):
-    """An answer with an error in it; API 3.0 gives even these the status 200."""
-
-    def __init__(self, code: str, message: str) -> None:
-        self.code, self.message = code, message
-        super().__init__(code)
 
 
 class TencentFaceSandbox:
@@ -54,9 +39,10 @@ class TencentFaceSandbox:
         }
 
     def routes(self) -> list[Route]:
-        return [Route("/", self._answer, methods=["POST"])]
+        return [Route("/", self.answer, methods=["POST"])]
 
-    async def _answer(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
+        """Answer a request of API 3.0 at `/`."""
         fault = self._faults.take("face", among=frozenset({"timeout", "error_500", "rate_limit"}))
         if fault == "timeout":
             await keep_silent(request)
@@ -67,7 +53,8 @@ class TencentFaceSandbox:
             if fault == "rate_limit":
                 raise ApiError("RequestLimitExceeded", "您当前每秒请求次数超过了频率限制")
             body = await request.body()
-            self._assert_signed(request, body)
+            secret_id, secret_key = self._keys.face_secret_id, self._keys.face_secret_key
+            assert_signed(request, body, service="faceid", secret_id=secret_id, secret_key=secret_key)
             answer = self._act(request, body)
         except ApiError as error:
             answer = {"Error": {"Code": error.code, "Message": error.message}}
@@ -83,30 +70,6 @@ class TencentFaceSandbox:
             return action(parse(body))
         except Refused:
             raise ApiError("InvalidParameter", "参数错误") from None
-
-    def _assert_signed(self, request: Request, body: bytes) -> None:
-        """Work the signature out anew from what came over the wire."""
-        given = AUTHORIZATION.fullmatch(request.headers.get("Authorization", ""))
-        names = given["names"].split(";") if given else []
-        if given is None or not {"content-type", "host"} <= set(names) or names != sorted(set(names)):
-            raise ApiError("AuthFailure.InvalidAuthorization", "请求头部的 Authorization 不符合腾讯云标准")
-        if given["id"] != self._keys.face_secret_id:
-            raise ApiError("AuthFailure.SecretIdNotFound", "密钥不存在")
-        timestamp = request.headers.get("X-TC-Timestamp", "")
-        if (
-            not is_current(timestamp)
-            or datetime.fromtimestamp(int(timestamp), UTC).strftime("%Y-%m-%d") != given["day"]
-        ):
-            raise ApiError("AuthFailure.SignatureExpire", "签名过期")
-        lines = [f"{name}:{request.headers.get(name, '').strip().lower()}" for name in names]
-        canonical = "\n".join(["POST", "/", "", *lines, "", given["names"], sha256(body).hexdigest()])
-        hashed = sha256(canonical.encode()).hexdigest()
-        message = "\n".join(["TC3-HMAC-SHA256", timestamp, f"{given['day']}/faceid/tc3_request", hashed])
-        key = ("TC3" + self._keys.face_secret_key).encode()
-        for part in (given["day"], "faceid", "tc3_request", message):
-            key = hmac.digest(key, part.encode(), "sha256")
-        if not hmac.compare_digest(key.hex(), given["signature"]):
-            raise ApiError("AuthFailure.SignatureFailure", "签名错误")
 
     def _detect_auth(self, given: Document) -> Document:
         self._assert_rule(given)

@@ -5,7 +5,21 @@ from __future__ import annotations
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from resolvers import cards, cases, nodes, notices, offers, orders, prices, stations, viewer, wallet, webhooks
+from resolvers import (
+    cards,
+    cases,
+    messages,
+    nodes,
+    notices,
+    offers,
+    orders,
+    places,
+    prices,
+    stations,
+    viewer,
+    wallet,
+    webhooks,
+)
 from schema.extensions.documents import Schema
 from schema.types.alerts import AlertStreamEvent
 from schema.types.cases import CaseConnection, OrderReviewConnection
@@ -18,14 +32,17 @@ from schema.types.orders import Order
 from schema.types.payloads import (
     AckNoticePayload,
     BindCardPayload,
+    BindPhonePayload,
     CancelRechargePayload,
     CasePayload,
     CreateRechargePayload,
     DeleteWebhookPayload,
+    MessageConsentPayload,
     PauseWebhookPayload,
     PayRechargePayload,
     ProposeReversalPayload,
     RegisterWebhookPayload,
+    RequestSmsCodePayload,
     ResumeWebhookPayload,
     ReviewOrderPayload,
     RotateWebhookSecretPayload,
@@ -35,6 +52,7 @@ from schema.types.payloads import (
     TopUpWalletPayload,
     UpdateWebhookPayload,
 )
+from schema.types.places import Place
 from schema.types.price_events import PriceStreamEvent
 from schema.types.prices import PriceConnection
 from schema.types.relay import Node
@@ -58,6 +76,13 @@ class Query:
     )
     prices: PriceConnection = strawberry.field(
         resolver=prices.prices, description="The official retail prices that are in force now."
+    )
+    search_places: list[Place] | None = strawberry.field(
+        resolver=places.search_places,
+        description="Places that fit a text, nearest first, as the map service knows them; null where it is not there.",
+    )
+    place_at: Place | None = strawberry.field(
+        resolver=places.place_at, description="The address of a place; null where the map service is not there."
     )
     offers: OfferConnection = strawberry.field(
         resolver=offers.offers, description="The offers that can be taken now, newest first."
@@ -112,6 +137,22 @@ class Mutation:
     ack_notice: AckNoticePayload = strawberry.field(
         resolver=notices.ack_notice,
         description="Keep how far a device has read the viewer's arrivals, for devices that cannot keep a cursor.",
+    )
+    bind_phone: BindPhonePayload = strawberry.field(
+        resolver=messages.bind_phone, description="Bind the phone number that the user has shared in the mini-program."
+    )
+    request_sms_code: RequestSmsCodePayload = strawberry.field(
+        resolver=messages.request_sms_code, description="Have a code sent to a phone that the viewer wants to bind."
+    )
+    confirm_phone: BindPhonePayload = strawberry.field(
+        resolver=messages.confirm_phone, description="Bind the phone that a code was sent to."
+    )
+    grant_message_consent: MessageConsentPayload = strawberry.field(
+        resolver=messages.grant_message_consent,
+        description="Keep what the user has accepted: one message (订阅消息) of each template.",
+    )
+    withdraw_message_consent: MessageConsentPayload = strawberry.field(
+        resolver=messages.withdraw_message_consent, description="Send no more messages of these templates."
     )
     review_order: ReviewOrderPayload = strawberry.field(
         resolver=cases.review_order, description="Decide on a paid order that waits for a review. For risk staff."

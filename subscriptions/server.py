@@ -69,6 +69,7 @@ class GraphQLApp:
             services=self._services,
             locale=locale_of(connection.headers.get("accept-language", "")),
             request_id=request_id_of(connection.headers.get("x-request-id")),
+            address=address_of(connection, header=self._settings.client_address_header),
         )
         with bound_contextvars(request_id=context.request_id):
             if isinstance(connection, WebSocket):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
 from kernel.errors import YoukaError
+
+CHINA = "86"
+MASKED_LENGTH_MIN = 10
 
 
 class LoginCodeRefused(YoukaError):
@@ -63,3 +67,53 @@ class FaceVerifier(Protocol):
 
     async def result(self, token: str) -> FaceFacts:
         """Ask how a session ended; one that the service does not know has FAILED. Raises FaceUnavailable."""
+
+
+class PhoneCodeRefused(YoukaError):
+    code = "PHONE_CODE_REFUSED"
+    messages = {
+        "zh-CN": "手机号授权无效、已使用或已过期，请重新授权",
+        "en": "The phone code is invalid, used or too old, please share the number again",
+    }
+
+
+class PhoneUnavailable(YoukaError):
+    code = "PHONE_SERVICE_UNAVAILABLE"
+    messages = {
+        "zh-CN": "手机号服务暂不可用，请稍后再试",
+        "en": "The phone service is not available now, please try again",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """A phone number: the country's code and the national number, digits only."""
+
+    country: str
+    national: str = field(repr=False)
+
+    @property
+    def e164(self) -> str:
+        return f"+{self.country}{self.national}"
+
+    @property
+    def masked(self) -> str:
+        """What people are shown: the first three digits where there are enough, and the last four."""
+        head = self.national[:3] if len(self.national) >= MASKED_LENGTH_MIN else ""
+        prefix = "" if self.country == CHINA else f"+{self.country} "
+        return f"{prefix}{head}****{self.national[-4:]}" if head else f"{prefix}****{self.national[-2:]}"
+
+
+class PhoneNumbers(Protocol):
+    async def phone_of(self, code: str) -> Phone:
+        """Exchange a code of the user once for their number. Raises PhoneCodeRefused or PhoneUnavailable."""
+
+
+class SmsUnavailable(YoukaError):
+    code = "SMS_UNAVAILABLE"
+    messages = {"zh-CN": "短信服务暂不可用，请稍后再试", "en": "Text messages cannot be sent now, please try again"}
+
+
+class SmsSender(Protocol):
+    async def send_code(self, *, phone: Phone, code: str, lifetime: timedelta) -> None:
+        """Send a code once. Raises SmsUnavailable where it was not sent, or where nobody knows."""

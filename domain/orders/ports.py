@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from domain.cards.ports import CardIssuer
 from domain.identity.ports import FaceVerifier, MiniProgramLogin
+from domain.orders.platforms import NO_PLATFORMS, Platforms
 from domain.payments.ports import Channels
 
 
@@ -15,3 +16,4 @@ class ThirdParties:
     issuer: CardIssuer
     login: MiniProgramLogin
     face: FaceVerifier
+    platforms: Platforms = NO_PLATFORMS

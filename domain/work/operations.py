@@ -42,6 +42,10 @@ class Kind(StrEnum):
     PREPARE_PARTITIONS = "prepare_partitions"
     PURGE_EVENTS = "purge_events"
     PURGE_WEBHOOK_LOG = "purge_webhook_log"
+    SCAN_EVENTS_TO_MESSAGE = "scan_events_to_message"
+    SEND_MESSAGE = "send_message"
+    SYNC_PRICES = "sync_prices"
+    PURGE_MESSAGES = "purge_messages"
 
 
 # What the payload of each kind holds, at least. Work that lacks it cannot be done, now or ever.
@@ -60,6 +64,10 @@ PAYLOADS: Mapping[str, Mapping[str, Reader]] = {
     Kind.PREPARE_PARTITIONS: {},
     Kind.PURGE_EVENTS: {},
     Kind.PURGE_WEBHOOK_LOG: {},
+    Kind.SCAN_EVENTS_TO_MESSAGE: {},
+    Kind.SEND_MESSAGE: {"message_id": UUID},
+    Kind.SYNC_PRICES: {},
+    Kind.PURGE_MESSAGES: {},
 }
 
 

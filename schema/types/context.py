@@ -14,11 +14,15 @@ from strawberry.types import Info as StrawberryInfo
 from domain.events.ports import EventSource
 from domain.identity.tokens import TokenAuthority
 from domain.identity.viewer import Viewer
+from domain.messages.consents import Standing
 from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
 from domain.pricing.queries import HistoryPage, ZonePrice
+from domain.stations.driving import DrivingDistances
 from domain.stations.feed import PriceFeed
+from domain.stations.geo import Location
 from domain.stations.index import StationIndex
+from domain.stations.ports import Drive
 from domain.webhooks.policy import Policy as WebhookPolicy
 from domain.webhooks.ports import Admission, WebhookSender
 from kernel.clock import utc_now
@@ -27,6 +31,7 @@ from kernel.money import Money
 from kernel.sealing import Sealer
 from kernel.settings import Settings
 from models.cards import FuelCard
+from models.messages import UserPhone
 from models.offers import Offer
 from models.orders import OrderTransition, RechargeOrder
 from models.payments import WalletTopUp
@@ -65,6 +70,7 @@ class Services:
     stations: StationIndex
     prices: PriceFeed
     webhooks: Webhooks | None = None
+    driving: DrivingDistances | None = None
 
 
 @dataclass(slots=True)
@@ -84,6 +90,9 @@ class Loaders:
     prices: DataLoader[UUID, ZonePrice | None]
     current_prices: DataLoader[UUID, list[ZonePrice]]
     price_history: DataLoader[HistoryPage, list[ZonePrice]]
+    drives: DataLoader[tuple[DrivingDistances, Location, Location], Drive]
+    phones: DataLoader[UUID, UserPhone | None]
+    message_standings: DataLoader[UUID, list[Standing]]
     webhook_deliveries: DataLoader[tuple[Viewer, UUID, Page], list[WebhookDelivery]]
 
 
@@ -100,6 +109,7 @@ class Context:
     viewer: Viewer | None = None
     locale: Locale = DEFAULT_LOCALE
     request_id: str = ""
+    address: str = ""
     clock: Callable[[], datetime] = utc_now
     connection_params: dict[str, Any] | None = None
 

@@ -18,6 +18,7 @@ from kernel.states import (
     CaseOutcome,
     CaseState,
     FailureKind,
+    MessageTemplate,
     OrderState,
     PaymentMethod,
     PaymentState,
@@ -39,6 +40,7 @@ __all__ = [
     "DeliveryError",
     "DocumentReason",
     "FailureKind",
+    "MessageTemplate",
     "OrderState",
     "PaymentMethod",
     "PaymentState",
@@ -296,5 +298,14 @@ described(
         "AFTER_GIVEN": "The variables hold `after`, which is set at each delivery.",
         "VARIABLES": "The variables do not fit the document, or are too large.",
         "REFUSED": "The viewer may not take this subscription.",
+    },
+)
+described(
+    MessageTemplate,
+    "MessageTemplate",
+    "What a message outside the service (订阅消息) tells of.",
+    {
+        "ARRIVAL": "到账: a recharge has arrived on a card.",
+        "PRICE_CHANGE": "调价: an official price has changed.",
     },
 )

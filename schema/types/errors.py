@@ -11,9 +11,12 @@ from domain.cards.operations import TooManyCards
 from domain.cards.rules import CardNumberInvalid
 from domain.events import acks
 from domain.events.cursors import CursorInvalid
+from domain.identity import codes
 from domain.identity.idempotency import IdempotencyConflict, IdempotencyKeyInvalid
-from domain.identity.ports import FaceUnavailable
+from domain.identity.phone_numbers import PhoneInvalid
+from domain.identity.ports import FaceUnavailable, PhoneCodeRefused, PhoneUnavailable, SmsUnavailable
 from domain.identity.staff import StaffOnly
+from domain.messages import consents
 from domain.offers import rules as offers
 from domain.orders import cases, face_checks, reviewing
 from domain.orders.drafts import TooManyDrafts
@@ -33,7 +36,7 @@ from domain.webhooks.operations import TooManyWebhooks
 from domain.webhooks.ports import WebhookDocumentInvalid
 from domain.webhooks.queries import PartnersOnly, WebhookNotFound
 from domain.webhooks.urls import WebhookUrlInvalid
-from kernel.errors import Locale, YoukaError
+from kernel.errors import Locale, ServiceNotConfigured, YoukaError
 from schema.types.enums import DocumentReason, UrlReason
 from schema.types.money import Money
 
@@ -122,6 +125,23 @@ class ChannelError(UserError):
     retryable: bool = strawberry.field(description="Whether repeating the same request can help.")
 
 
+@strawberry.type(
+    description="The phone number or its code is wrong, too old or asked for too often, or nobody could check it."
+)
+class PhoneError(UserError):
+    retryable: bool = strawberry.field(description="Whether trying again, maybe later, can help.")
+
+
+@strawberry.type(description="The template is unknown, or the message needs to know which price it is about.")
+class MessageTemplateError(UserError):
+    pass
+
+
+@strawberry.type(description="This deployment does not offer it.")
+class NotOffered(UserError):
+    pass
+
+
 @strawberry.type(description="The cursor is not one of this stream.")
 class CursorError(UserError):
     pass
@@ -170,6 +190,13 @@ def _webhook_url(error: YoukaError, **common: str) -> UserError:
 
 def _webhook_document(error: YoukaError, **common: str) -> UserError:
     return InvalidWebhookDocument(reason=error.values["reason"], detail=error.values["detail"], **common)
+
+
+RETRYABLE_OF_PHONES = (PhoneUnavailable, SmsUnavailable, codes.SmsTooSoon, codes.SmsCodeWrong)
+
+
+def _phone(error: YoukaError, **common: str) -> UserError:
+    return PhoneError(retryable=isinstance(error, RETRYABLE_OF_PHONES), **common)
 
 
 def _plain(kind: type[UserError]) -> Callable[..., UserError]:
@@ -233,6 +260,17 @@ ERRORS: dict[type[YoukaError], Callable[..., UserError]] = {
     WebhookUrlInvalid: _webhook_url,
     WebhookDocumentInvalid: _webhook_document,
     TooManyWebhooks: _limit,
+    PhoneCodeRefused: _phone,
+    PhoneUnavailable: _phone,
+    PhoneInvalid: _phone,
+    codes.SmsTooSoon: _phone,
+    codes.SmsCodeWrong: _phone,
+    codes.SmsCodeGone: _phone,
+    SmsUnavailable: _phone,
+    consents.TemplateUnknown: _plain(MessageTemplateError),
+    consents.PriceWatchMissing: _plain(MessageTemplateError),
+    consents.TooManyConsents: _limit,
+    ServiceNotConfigured: _plain(NotOffered),
 }
 
 

@@ -22,10 +22,14 @@ from schema.types.errors import (
     InvalidWebhookDocument,
     InvalidWebhookUrl,
     LimitReached,
+    MessageTemplateError,
     NotFound,
+    NotOffered,
     OfferError,
     OrderStateError,
+    PhoneError,
 )
+from schema.types.messages import BindPhoneSuccess, MessageConsentSuccess, RequestSmsCodeSuccess
 from schema.types.notices import AckNoticeSuccess
 from schema.types.orders import (
     CancelRechargeSuccess,
@@ -120,4 +124,18 @@ DeleteWebhookPayload = Annotated[
 SendTestWebhookPayload = Annotated[
     SendTestWebhookSuccess | Forbidden | NotFound,
     strawberry.union("SendTestWebhookPayload", description="What `sendTestWebhook` answers."),
+]
+BindPhonePayload = Annotated[
+    BindPhoneSuccess | PhoneError | NotOffered,
+    strawberry.union("BindPhonePayload", description="What `bindPhone` and `confirmPhone` answer."),
+]
+MessageConsentPayload = Annotated[
+    MessageConsentSuccess | MessageTemplateError | IdempotencyError | LimitReached | NotOffered,
+    strawberry.union(
+        "MessageConsentPayload", description="What `grantMessageConsent` and `withdrawMessageConsent` answer."
+    ),
+]
+RequestSmsCodePayload = Annotated[
+    RequestSmsCodeSuccess | PhoneError | NotOffered,
+    strawberry.union("RequestSmsCodePayload", description="What `requestSmsCode` answers."),
 ]

@@ -9,12 +9,16 @@ from uuid import UUID
 import strawberry
 
 from domain.pricing.queries import END_OF_TIME, HistoryPage
+from domain.stations.driving import estimate
+from domain.stations.gcj02 import from_wgs84
 from domain.stations.geo import MM_PER_M
+from domain.stations.geo import Location as GeoLocation
 from domain.stations.queries import NearbyStation, PricedSpot
 from domain.stations.tree import Spot
 from models.stations import Station as StationRow
 from schema.types.context import Info
 from schema.types.enums import Product, StationBrand
+from schema.types.places import DrivingDistance, MapLocationInput
 from schema.types.prices import After, First, Price, PriceConnection, PriceZone, history_after, history_page
 from schema.types.relay import Node, PageInfo, decode_cursor, encode_cursor, global_id, page_info, page_size, read_id
 
@@ -71,6 +75,20 @@ class Station(Node):
         page = HistoryPage(self.zone_id, product, before, limit) if self.zone_id else None
         rows = await info.context.loaders.price_history.load(page) if page else []
         return history_page(rows, page=page, after=after)
+
+    @strawberry.field(description="How far it is to drive here; estimated where the map service does not say.")
+    async def driving_distance(
+        self,
+        info: Info,
+        from_: Annotated[
+            MapLocationInput, strawberry.argument(name="from", description="Where the way begins, in GCJ-02.")
+        ],
+    ) -> DrivingDistance:
+        driving = info.context.services.driving
+        here = from_wgs84(GeoLocation(self.location.latitude, self.location.longitude))
+        origin = GeoLocation(from_.latitude, from_.longitude)
+        drive = await info.context.loaders.drives.load((driving, origin, here)) if driving else estimate(origin, here)
+        return DrivingDistance.of(drive)
 
     @classmethod
     def of(cls, row: StationRow) -> Self:

@@ -11,6 +11,7 @@ from models.identity import User
 from schema.types.cards import Card, CardConnection
 from schema.types.context import Info
 from schema.types.enums import OrderState
+from schema.types.messages import BoundPhone, MessageConsent
 from schema.types.money import Money
 from schema.types.orders import Order, OrderConnection
 from schema.types.relay import Node, Page, global_id
@@ -72,6 +73,17 @@ class Viewer:
         page = Page.of(first, after, maximum=info.context.services.settings.page_size_max)
         rows = await info.context.loaders.orders_of_viewer.load((info.context.signed_in, page, state))
         return page.connection(rows, Order.of)
+
+    @strawberry.field(description="The viewer's phone number; null where none is bound.")
+    async def phone(self, info: Info) -> BoundPhone | None:
+        row = await info.context.loaders.phones.load(self.user_id)
+        return BoundPhone.of(row) if row else None
+
+    @strawberry.field(description="The templates of messages, and how many of each the viewer still accepts.")
+    async def message_consents(self, info: Info) -> list[MessageConsent]:
+        sender = info.context.services.third_parties.platforms.messages
+        standings = await info.context.loaders.message_standings.load(self.user_id)
+        return MessageConsent.listed(standings, sender.templates) if sender else []
 
     @classmethod
     def of(cls, row: User) -> Self:

@@ -29,6 +29,8 @@ SETTINGS = {
     "YOUKA_ISSUER_PUBLIC_KEY_PATH",
     "YOUKA_ISSUER_SECRET",
 }
+# Of platforms that production may do without.
+OPTIONAL_SETTINGS = {"YOUKA_TENCENT_LBS_KEY", "YOUKA_TENCENT_LBS_SECRET", "YOUKA_PRICE_PLATFORM_SECRET"}
 OWN_SETTINGS = {
     "YOUKA_PUBLIC_URL",
     "YOUKA_WECHAT_PAY_SP_APPID",
@@ -71,7 +73,7 @@ async def test_in_production_every_missing_setting_is_named(sandbox: Sandbox) ->
 async def test_without_a_sandbox_the_error_says_what_to_start(tmp_path: Path) -> None:
     with pytest.raises(ThirdPartySettingsWrong, match="start the sandbox first") as wrong:
         await opened(Settings(data_dir=tmp_path))
-    assert named(wrong.value.problems) == SETTINGS
+    assert named(wrong.value.problems) == SETTINGS | OPTIONAL_SETTINGS
 
 
 @pytest.fixture
@@ -170,3 +172,32 @@ async def test_the_machines_proxies_are_not_asked(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     async with open_client_of(sandbox.url, sandbox.settings()) as client:
         assert (await client.get("/healthz")).json() == {"status": "ok"}
+
+
+class TestPlatforms:
+    async def test_development_finds_all_of_them(self, sandbox: Sandbox) -> None:
+        platforms = (await opened(sandbox.settings())).platforms
+        assert all((platforms.phones, platforms.messages, platforms.prices, platforms.places, platforms.sms))
+
+    async def test_production_does_without_what_it_does_not_name(self, production: dict[str, Any]) -> None:
+        platforms = (await opened(Settings(**production))).platforms
+        assert platforms.phones is not None
+        assert (platforms.messages, platforms.prices, platforms.places, platforms.sms) == (None, None, None, None)
+
+    @pytest.mark.parametrize(
+        ("half", "missing"),
+        [
+            ({"price_platform_url": "https://prices.example"}, {"YOUKA_PRICE_PLATFORM_SECRET"}),
+            ({"tencent_lbs_key": "key"}, {"YOUKA_TENCENT_LBS_SECRET"}),
+            (
+                {"tencent_sms_sdk_app_id": "1400000000"},
+                {"YOUKA_TENCENT_SMS_SIGN_NAME", "YOUKA_TENCENT_SMS_TEMPLATE_ID"},
+            ),
+        ],
+    )
+    async def test_half_a_platform_is_refused(
+        self, production: dict[str, Any], half: dict[str, str], missing: set[str]
+    ) -> None:
+        with pytest.raises(ThirdPartySettingsWrong) as wrong:
+            await opened(Settings(**{**production, **half}))
+        assert named(wrong.value.problems) == missing
