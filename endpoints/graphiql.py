@@ -16,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 HERE = Path(__file__).parent
 ASSETS_FOLDER = HERE / "vendor" / "graphiql"
+DOCUMENTS_FOLDER = HERE.parent / "clients" / "documents"
 ASSETS_PATH = "/graphiql-assets"
 AUTHORIZATION_HINT = "Bearer PASTE-WHAT-make-token-PRINTS"
 DEMO_CARD = "1000111100000000001"
@@ -29,118 +30,14 @@ class Tab:
     variables: dict[str, Any] = field(default_factory=dict)
 
 
-NEAREST_STATIONS = Tab(
-    """\
-# The three stations nearest to People's Square in
-# Shanghai, with today's prices. It needs no token.
-query NearestStations {
-  stations(
-    near: {latitude: 31.2304, longitude: 121.4737}
-    radius: 5000
-    product: GASOLINE_92
-    first: 3
-  ) {
-    edges {
-      distance
-      station: node {
-        id
-        name
-        address
-        prices {
-          product
-          unitPrice { yuan text }
-          effectiveFrom
-        }
-      }
-    }
-  }
-}
-""",
-)
+def _document(name: str) -> str:
+    """Return a document as the clients have it; a server may know trusted documents only."""
+    return (DOCUMENTS_FOLDER / f"graphiql_{name}.graphql").read_text(encoding="utf-8")
 
-RECHARGE = Tab(
-    """\
-# `make token` prints a token for the Headers below.
-# Run the operations in their order:
-#   BindCard: copy the card's id into the Variables.
-#   CreateRecharge: copy the order's id there too.
-#   PayRecharge: then pay on the page of the sandbox.
-# The same key returns the same order again, never
-# a second one.
-mutation BindCard($number: String!) {
-  bindCard(input: {number: $number}) {
-    __typename
-    ... on BindCardSuccess {
-      card { id maskedNumber }
-    }
-    ... on UserError {
-      code
-      message
-    }
-  }
-}
 
-mutation CreateRecharge($card: ID!, $key: String!) {
-  createRecharge(
-    input: {
-      cardId: $card
-      amount: "500.00"
-      idempotencyKey: $key
-    }
-  ) {
-    __typename
-    ... on CreateRechargeSuccess {
-      order { id state amount { text } }
-    }
-    ... on UserError {
-      code
-      message
-    }
-  }
-}
-
-mutation PayRecharge($order: ID!, $key: String!) {
-  payRecharge(
-    input: {orderId: $order, idempotencyKey: $key}
-  ) {
-    __typename
-    ... on PayRechargeSuccess {
-      order { id state }
-    }
-    ... on UserError {
-      code
-      message
-    }
-  }
-}
-""",
-    {"number": DEMO_CARD, "card": "", "order": "", "key": ""},
-)
-
-ARRIVALS = Tab(
-    """\
-# Each recharge of the token's user, told when its
-# money has arrived. Run it, then pay for an order
-# of the tab before, or say `make demo`.
-subscription Arrivals {
-  arrivals {
-    ... on StreamEvent { cursor }
-    ... on ArrivalEvent {
-      notice {
-        order { id }
-        amount { text }
-        arrivedAt
-      }
-    }
-    ... on ArrivalGap {
-      reason
-      arrivals { order { id } }
-    }
-  }
-}
-""",
-)
-
+NEAREST_STATIONS = Tab(_document("nearest_stations"))
+RECHARGE = Tab(_document("recharge"), {"number": DEMO_CARD, "card": "", "order": "", "key": ""})
+ARRIVALS = Tab(_document("arrivals"))
 TABS = (NEAREST_STATIONS, RECHARGE, ARRIVALS)
 
 
