@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -29,6 +28,7 @@ from graphql.execution import create_source_event_stream
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from domain.events.ports import EventSource
+from kernel import opaque
 from schema.types.context import Context, Loaders
 from schema.types.delivery import DeliveryRule, rule_of
 from subscriptions.deliveries import Delivery, OperationRefused
@@ -147,7 +147,7 @@ class Executor:
         return Delivery(
             payload=encode(result, context),
             cursor=cursor,
-            position=position_of(cursor) if cursor else 0,
+            position=int(opaque.unpack(cursor)[-1]) if cursor else 0,
             key=getattr(event, "conflation_key", None),
         )
 
@@ -174,11 +174,6 @@ class Executor:
     def _context(self, context: Context, events: EventSource | None = None) -> Context:
         services = dataclasses.replace(context.services, events=events) if events else context.services
         return dataclasses.replace(context, loaders=self._loaders(), services=services)
-
-
-def position_of(cursor: str) -> int:
-    """Return the position that one of our own cursors holds."""
-    return int(orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))[-1])
 
 
 def encode(result: ExecutionResult, context: Context) -> bytes:
