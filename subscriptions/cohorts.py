@@ -19,16 +19,17 @@ from graphql import VariableNode
 
 from domain.events import queries
 from domain.events.ports import EventSource, HistoryGone, StoredEvent
+from kernel.errors import Locale
 from kernel.tasks import spawn
 from schema.types.context import Context
 from schema.types.delivery import DeliveryAudience, DeliveryPolicy
-from subscriptions.deliveries import Delivery, Outlet
+from subscriptions.deliveries import Delivery, Outlet, StreamOverflow
+from subscriptions.errors import refusal
 from subscriptions.execution import Executor, Prepared, failure
 from subscriptions.hub import PAGE_SIZE, steadily
 
 # These say where a client starts; they do not say what it is shown.
 STARTING_ARGUMENTS = ("after", "device")
-STREAM_OVERFLOW = "STREAM_OVERFLOW"
 
 Key: TypeAlias = tuple[str, str | None, bytes, tuple[object, ...]]
 
@@ -90,13 +91,14 @@ class Cohort:
 class Member:
     """One operation in its cohort. To the execution that catches up, it is a source that ends where the cohort is."""
 
-    __slots__ = ("_cohort", "_held", "_held_max", "_overflowed", "catching_up", "live", "outlet", "position")
+    __slots__ = ("_cohort", "_cursor", "_held", "_held_max", "_overflowed", "catching_up", "live", "outlet", "position")
 
     def __init__(self, cohort: Cohort, outlet: Outlet, *, held_max: int) -> None:
         self.outlet = outlet
         self.live = False
         self.position = 0
         self._cohort = cohort
+        self._cursor: str | None = None
         self._held: list[Delivery] = []
         self._held_max = held_max
         self._overflowed = False
@@ -139,12 +141,13 @@ class Member:
     def show(self, delivery: Delivery) -> None:
         """Hand over what this member has executed by itself."""
         self.position = max(self.position, delivery.position)
+        self._cursor = delivery.cursor
         self.outlet.deliver(delivery)
 
-    def go_live(self) -> None:
+    def go_live(self, *, locale: Locale) -> None:
         """Hand over what was held, and from now on whatever the cohort delivers."""
         if self._overflowed:
-            self.end([_overflow(self.position)])
+            self.end([refusal(StreamOverflow(cursor=self._cursor), locale=locale)])
             return
         self.live = True
         for delivery in self._held:
@@ -239,7 +242,7 @@ class Cohorts:
             member.end(failure(error, context))
         else:
             member.catching_up = None
-            member.go_live()
+            member.go_live(locale=context.locale)
 
     async def _open_alone(self, prepared: Prepared, context: Context, outlet: Outlet) -> Membership:
         source = await self._executor.source(prepared, context)
@@ -284,10 +287,3 @@ def _key(prepared: Prepared, context: Context) -> Key:
     view = (context.locale, viewer and (viewer.user_id, viewer.client_id, viewer.scopes))
     given = orjson.dumps([variables, prepared.extensions], option=orjson.OPT_SORT_KEYS)
     return prepared.text, prepared.name, given, view
-
-
-def _overflow(position: int) -> dict[str, Any]:
-    return {
-        "message": "More happened than could be kept; subscribe again with the last cursor.",
-        "extensions": {"code": STREAM_OVERFLOW},
-    }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from kernel.errors import YoukaError
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -39,3 +41,13 @@ class OperationRefused(Exception):
     def __init__(self, errors: list[dict[str, Any]]) -> None:
         super().__init__([error["message"] for error in errors])
         self.errors = errors
+
+
+class StreamOverflow(YoukaError):
+    """The reader is too slow for a stream of which nothing may be left out. `cursor` is that of the last event sent."""
+
+    code = "STREAM_OVERFLOW"
+    messages = {
+        "zh-CN": "读取过慢，请从游标处重新订阅",
+        "en": "The stream is read too slowly; subscribe again from the cursor",
+    }

@@ -10,28 +10,17 @@ from typing import Any, Protocol
 import orjson
 from graphql import OperationType
 
-from kernel.errors import YoukaError
 from kernel.logs import get_logger
 from kernel.tasks import spawn
 from schema.types.context import Context
 from schema.types.delivery import DeliveryPolicy
 from subscriptions.cohorts import Cohorts, Membership
-from subscriptions.deliveries import Delivery, OperationRefused
+from subscriptions.deliveries import Delivery, OperationRefused, StreamOverflow
 from subscriptions.errors import internal_error, refusal
 from subscriptions.execution import Executor, Prepared
 from subscriptions.outbox import Lane, Outbox
 
 log = get_logger(__name__)
-
-
-class StreamOverflow(YoukaError):
-    """The reader is too slow for a stream of which nothing may be left out. `cursor` is that of the last event sent."""
-
-    code = "STREAM_OVERFLOW"
-    messages = {
-        "zh-CN": "读取过慢，请从游标处重新订阅",
-        "en": "The stream is read too slowly; subscribe again from the cursor",
-    }
 
 
 class Frames(Protocol):
