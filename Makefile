@@ -28,10 +28,10 @@ export PIP_NO_INPUT := 1
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run demo token test check lint bench storm growth fanout lock sdl documents migrate clean
+.PHONY: help run demo token test check lint bench storm growth fanout signins startup outage hostile reconciliation lock sdl release-sdl documents clients migrate clean
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.runtime ## start the server, the worker and the sandbox on 127.0.0.1 (PORT, SANDBOX_PORT, DATA_DIR, …)
 	@$(PY) -m deploy.local
@@ -53,10 +53,12 @@ lint: $(VENV)/.dev ## everything in check but the tests
 	$(PY) -m mypy
 	PYTHONPATH=. $(VENV)/bin/lint-imports
 	$(PY) -m schema.sdl --check
+	$(PY) -m schema.contracts
 	$(PY) -m schema.extensions.trusted --check
+	$(PY) -m clients.codegen --check
 
-bench: $(VENV)/.dev ## measure queries and recharges beside a plain strawberry server
-	@$(PY) -m bench
+bench: $(VENV)/.dev ## measure queries and recharges beside five other GraphQL servers (ARGS="--peers mercurius-pg")
+	@$(PY) -m bench $(ARGS)
 
 storm: $(VENV)/.dev ## recharge while everything is killed, and prove that no money is lost (ARGS="--faults")
 	@$(PY) -m bench.storm $(ARGS)
@@ -64,19 +66,40 @@ storm: $(VENV)/.dev ## recharge while everything is killed, and prove that no mo
 growth: $(VENV)/.dev ## measure an order beside 10 thousand others and beside 5 million (ARGS="--large 500000")
 	@$(PY) -m bench.growth $(ARGS)
 
-fanout: $(VENV)/.dev ## push price changes to thousands of sockets beside strawberry and a Node server (ARGS="--rounds 1")
+fanout: $(VENV)/.dev ## push price changes to thousands of sockets beside three other servers (ARGS="--rounds 1")
 	@$(PY) -m bench.fanout $(ARGS)
+
+signins: $(VENV)/.dev ## measure a query beside 200 clients that sign in (ARGS="--clients 50")
+	@$(PY) -m bench.signins $(ARGS)
+
+startup: $(VENV)/.dev ## measure how long a server takes to be ready, beside plain strawberry (ARGS="--rounds 3")
+	@$(PY) -m bench.startup $(ARGS)
+
+outage: $(VENV)/.dev ## measure what a dead third party costs those who do not ask it (ARGS="--rounds 1 --seconds 5")
+	@$(PY) -m bench.outage $(ARGS)
+
+hostile: $(VENV)/.dev ## let crowds of slow, silent and flooding connections come, and see what others notice
+	@$(PY) -m bench.hostile $(ARGS)
+
+reconciliation: $(VENV)/.dev ## compare a bill of a million lines, in seconds and memory (ARGS="--lines 1000 10000")
+	@$(PY) -m bench.reconciliation $(ARGS)
 
 lock: ## refresh both lock files (needs uv; ARGS="--upgrade" moves to newer versions)
 	@command -v uv >/dev/null 2>&1 || { echo 'make lock needs uv on the PATH.' >&2; exit 1; }
 	$(LOCK) $(ARGS) pyproject.toml --output-file requirements.lock
 	$(LOCK) $(ARGS) pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
-sdl: $(VENV)/.runtime ## write schema/schema.graphql from the code
+sdl: $(VENV)/.runtime ## write schema/schema.graphql and what partners see of it from the code
 	@$(PY) -m schema.sdl
+
+release-sdl: $(VENV)/.runtime ## take the SDL as the released one, with which every later one is compared (ARGS="--breaking")
+	@$(PY) -m schema.contracts --release $(ARGS)
 
 documents: $(VENV)/.runtime ## write schema/documents.json, the documents that requests may name by a hash
 	@$(PY) -m schema.extensions.trusted
+
+clients: $(VENV)/.dev ## write what the clients for partners know of the schema and of clients/documents/partner_*
+	@$(PY) -m clients.codegen
 
 migrate: $(VENV)/.runtime ## bring the database of DATABASE_URL (or DATA_DIR) to the newest schema
 	@$(PY) -m models.database

@@ -2,43 +2,64 @@
 
 from __future__ import annotations
 
+import kernel.collector  # noqa: F401  # isort: skip -- it is for what the others load.
+
 import asyncio
 import gc
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
+from domain.budgets.operations import Budgets
 from domain.identity.tokens import authority
 from domain.orders.policy import Policy
+from domain.organisations.watching import membership_watch
 from domain.stations.driving import DrivingDistances
 from domain.stations.feed import PriceFeed
 from domain.stations.index import StationIndex
+from domain.switches.switchboard import switchboard
 from domain.webhooks.policy import Policy as WebhookPolicy
-from endpoints import callbacks, graphiql, health, oauth
-from gateways.assembly import ThirdPartySettingsWrong, third_parties
+from endpoints import callbacks, device_page, finance_report, graphiql, health, metrics, oauth, sdl, sign_in
+from endpoints.headers import SecurityHeaders
+from endpoints.line import Line
+from endpoints.oauth_requests import AddressLimit
+from gateways.assembly import third_parties
+from gateways.key_source import ThirdPartySettingsWrong
 from gateways.webhooks import sending
-from jobs.assembly import relaying, working
+from jobs.assembly import relaying, watching, working
 from jobs.wakes import forwarding_wakes
 from kernel import keys
+from kernel.headers import security_headers
 from kernel.logs import configure_logging, get_logger
 from kernel.pubsub import ShardingUnsupported, require_sharding
 from kernel.settings import Settings, get_settings
+from kernel.shared_buckets import opened_buckets
 from models.database import connected
 from resolvers import loaders
 from schema import root
+from schema.extensions.limits import Limits
+from schema.extensions.persisted import Persisted
+from schema.extensions.persisted_stores import opened_store
 from schema.extensions.trusted import TrustedDocuments
 from schema.types.context import Services, Webhooks
+from subscriptions.access import keeping_access
 from subscriptions.broadcasting import create_broadcast
 from subscriptions.draining import REQUESTS_PATIENCE_S, Server
 from subscriptions.frames import WebSocketConnection
-from subscriptions.hub import Hub
+from subscriptions.http_connections import http_connection
+from subscriptions.limits import address_of
+from subscriptions.purging import hearing
 from subscriptions.server import GraphQLApp
+from subscriptions.usage import counting_usage
 from subscriptions.webhook_admission import SchemaAdmission
 from subscriptions.webhooks import delivering_webhooks
 
@@ -56,8 +77,14 @@ class NotStarted(RuntimeError):
 class House:
     """Holds what lives as long as the application, for routes that are made before it does."""
 
-    def __init__(self) -> None:
-        self._schema = root.build()
+    def __init__(self, settings: Settings) -> None:
+        self._schema = root.build(
+            Limits.of(settings),
+            page_size_max=settings.page_size_max,
+            cache_size_max_bytes=settings.operation_cache_size_max_bytes,
+            compiles=settings.compiled_execution,
+        )
+        self._loaders = partial(loaders.build, joined=settings.joined_loads)
         self._services: Services | None = None
         self._graphql: GraphQLApp | None = None
 
@@ -66,6 +93,10 @@ class House:
         if self._graphql is None:
             raise NotStarted
         await self._graphql(scope, receive, send)
+
+    def at_once(self, scope: Scope, body: bytes) -> bool:
+        """Answer a POST to `/graphql` without waiting, if that can be, and return whether it was."""
+        return self._graphql is not None and self._graphql.at_once(scope, body)
 
     async def drain(self) -> None:
         """End what is open behind `/graphql`."""
@@ -78,34 +109,52 @@ class House:
             raise NotStarted
         return self._services
 
+    @property
+    def access(self) -> oauth.Access:
+        """What the authorization server uses of it."""
+        services = self.services
+        parties = services.third_parties
+        return oauth.Access(services.tokens, parties.login, services.sealer, parties.platforms.sms)
+
     @asynccontextmanager
     async def opened(self, settings: Settings) -> AsyncIterator[None]:
         """Open everything in the order of need; leaving closes it in the reverse order."""
         sealer = keys.sealer(settings)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(connected(settings.database))
-            parties = await stack.enter_async_context(third_parties(settings))
+            parties = watching(await stack.enter_async_context(third_parties(settings)), settings)
             broadcast = await stack.enter_async_context(create_broadcast(settings))
-            hub = Hub(broadcast, settings)
-            stack.push_async_callback(hub.close)
+            hub, kept = await stack.enter_async_context(hearing(broadcast, settings))
             await stack.enter_async_context(relaying(broadcast, settings))
             await stack.enter_async_context(forwarding_wakes(settings.redis_url))
             if settings.runs_worker:
                 await stack.enter_async_context(working(settings, parties, sealer))
+            board = switchboard(hub, poll_interval_s=settings.switch_poll_interval_ms / 1_000)
+            switches = await stack.enter_async_context(board)
+            memberships = await stack.enter_async_context(membership_watch(hub))
             stations = StationIndex()
             await stations.current()
             sender = await stack.enter_async_context(sending(settings))
             poked = asyncio.Event()
+            tokens = authority(settings)
+            budgets = Budgets.of(settings, await stack.enter_async_context(opened_buckets(settings)))
+            await stack.enter_async_context(keeping_access(tokens, settings, sealer, budgets))
+            usage = await stack.enter_async_context(counting_usage(settings))
             documents = TrustedDocuments.read(only=settings.trusted_documents_only)
             self._services = services = Services(
                 settings=settings,
                 third_parties=parties,
                 policy=Policy.of(settings),
                 sealer=sealer,
-                tokens=authority(settings),
+                tokens=tokens,
                 events=hub,
                 stations=stations,
                 prices=PriceFeed(stations),
+                switches=switches,
+                memberships=memberships,
+                budgets=budgets,
+                estimates=self._schema,
+                usage=usage,
                 driving=DrivingDistances(
                     parties.platforms.places,
                     keep_s=settings.driving_distances_keep_s,
@@ -114,7 +163,7 @@ class House:
                 ),
                 webhooks=Webhooks(
                     admission=SchemaAdmission(
-                        self._schema, loaders=loaders.build, documents=documents, services=lambda: self.services
+                        self._schema, loaders=self._loaders, documents=documents, services=lambda: self.services
                     ),
                     sender=sender,
                     policy=WebhookPolicy.of(settings),
@@ -122,14 +171,16 @@ class House:
                 ),
             )
             await stack.enter_async_context(
-                delivering_webhooks(self._schema, services=services, loaders=loaders.build, sender=sender, poked=poked)
+                delivering_webhooks(self._schema, services=services, loaders=self._loaders, sender=sender, poked=poked)
             )
+            store = await stack.enter_async_context(opened_store(settings))
             self._graphql = GraphQLApp(
                 self._schema,
                 services,
-                loaders=loaders.build,
-                documents=documents,
+                loaders=self._loaders,
+                documents=Persisted(documents, store, size_max_bytes=settings.persisted_query_size_max_bytes),
                 graphiql_page=graphiql.page if settings.development else None,
+                kept=kept,
             )
             log.info("server.started", worker=settings.runs_worker)
             yield
@@ -143,6 +194,9 @@ class Application(Starlette):
         super().__init__(**options)
         self.house = house
 
+    def at_once(self, scope: Scope, body: bytes) -> bool:
+        return scope["path"] == GRAPHQL_PATH and scope["method"] == "POST" and self.house.at_once(scope, body)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in {"http", "websocket"} and scope["path"] == GRAPHQL_PATH:
             await self.house(scope, receive, send)
@@ -151,30 +205,42 @@ class Application(Starlette):
 
 
 def create_app(settings: Settings) -> Application:
-    house = House()
+    house = House(settings)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with house.opened(settings):
             yield
 
+    def address(request: HTTPConnection) -> str:
+        return address_of(request, header=settings.client_address_header)
+
+    refusals = AddressLimit(maximum=settings.oauth_refusals_per_address_max, window_s=settings.oauth_window_s)
     routes: list[BaseRoute] = [
         *callbacks.routes(lambda: house.services.third_parties, settings),
         *health.routes,
+        *oauth.routes(lambda: house.access, settings, address, refusals),
+        *sign_in.routes(lambda: house.services.sealer, settings, address),
+        *device_page.routes(settings),
+        *finance_report.routes(lambda: house.services.tokens, settings),
+        *metrics.routes(settings),
+        *sdl.routes(settings, tokens=lambda: house.services.tokens),
     ]
     if settings.development:
         routes += graphiql.routes()
-        routes += oauth.routes(lambda: house.services.tokens, lambda: house.services.third_parties.login)
-    return Application(house, routes=routes, lifespan=lifespan)
+    headers = Middleware(SecurityHeaders, headers=security_headers(settings))
+    line = Middleware(Line, settings=settings, refusals=refusals, address_of=address)
+    return Application(house, routes=routes, lifespan=lifespan, middleware=[headers, line])
 
 
 app = create_app(get_settings())
+gc.enable()
 
 
 async def check(settings: Settings) -> None:
     """Read every key before anything starts.
 
-    Raises KeyMissing, ThirdPartySettingsWrong or ShardingUnsupported, which name the settings.
+    Raises KeyMissing, KeyUnusable, ThirdPartySettingsWrong or ShardingUnsupported, which name the settings.
     """
     keys.sealer(settings)
     keys.token_key(settings)
@@ -188,7 +254,7 @@ def main() -> int:
     configure_logging(log_format=settings.log_format, level=settings.log_level)
     try:
         asyncio.run(check(settings))
-    except (ThirdPartySettingsWrong, ShardingUnsupported, keys.KeyMissing) as error:
+    except (ThirdPartySettingsWrong, ShardingUnsupported, keys.KeyMissing, keys.KeyUnusable) as error:
         sys.stderr.write(f"youka: {error}\n")
         return 2
     # What is loaded by now stays; a full collection that walks it would stop every request for a tenth of a second.
@@ -201,6 +267,7 @@ def main() -> int:
         log_config=None,
         access_log=False,
         proxy_headers=False,
+        http=http_connection(settings),
         ws=WebSocketConnection,
         ws_max_size=settings.websocket_frame_size_max_bytes,
         ws_per_message_deflate=False,

@@ -1,77 +1,61 @@
-"""`python -m bench`: Youka beside a plain strawberry and tortoise server, in one run. See docs/benchmarks.md."""
+"""`python -m bench`: Youka beside other GraphQL servers, in one run. See docs/benchmarks.md."""
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from bench import machine, report
+from bench import chart, machine, report
 from bench.answers import AnswersDiffer
 from bench.databases import databases
-from bench.dataset import Dataset, Generator, write_samples
+from bench.dataset import Dataset, Size, write_samples
+from bench.environments import DATA_KEY, Environments
+from bench.npm import PeerUnavailable
 from bench.operations import AnswerWrong
 from bench.options import Options, parse
 from bench.processes import ServerFailed
-from bench.rounds import MODULES, Bench, OrdersLost, Results, run_engine
-from bench.servers import LoadFailed, generating
+from bench.rounds import Bench, Databases, OrdersLost, Results, run_databases
+from bench.servers import Command, LoadFailed, command_of, generating
+from bench.subjects import SUBJECTS
 from bench.terminal import end_on_termination, telling
-from domain.identity.tokens import TokenAuthority
-from kernel import keys
+from domain.identity.scopes import Scope
 from kernel.clock import utc_now
-from kernel.settings import Settings
-from sandbox.keys import load_or_create
+from kernel.sealing import Sealer
 from tests.services import ServiceFailed, ServiceUnavailable
 
-LIMITLESS = 10**12
-RUN_LIFETIME_S = 86_400
-EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
+EXIT_MISSED, EXIT_FAILED, EXIT_INTERRUPTED = 1, 2, 130
 FAILURES = (AnswersDiffer, AnswerWrong, OrdersLost, LoadFailed, ServerFailed, ServiceFailed, ServiceUnavailable)
+SCOPES = frozenset({Scope.PROFILE, Scope.CARDS, Scope.RECHARGE})
 
 
-def environment(data_dir: Path) -> dict[str, str]:
-    """Return the settings of both servers; those of the caller would make two runs differ."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("YOUKA_") and name != "REDIS_URL"}
-    return {
-        **own,
-        "DATA_DIR": str(data_dir),
-        "YOUKA_WORKER_IN_SERVER": "false",
-        "YOUKA_LOG_LEVEL": "WARNING",
-        "YOUKA_TOKEN_LIFETIME_S": str(RUN_LIFETIME_S),
-        # An order that expires, or a limit that is reached, would be another operation than the one that is measured.
-        "YOUKA_PAYMENT_DEADLINE_S": str(RUN_LIFETIME_S),
-        "YOUKA_UNPAID_ORDERS_PER_USER_MAX": str(LIMITLESS),
-        "YOUKA_RECHARGE_DAILY_MAX_FEN": str(LIMITLESS),
-    }
-
-
-def prepare(options: Options, folder: Path) -> tuple[Dataset, Path]:
-    """Make the keys that both servers find, the data, and the requests that are sent."""
-    settings = Settings(data_dir=folder, token_lifetime_s=RUN_LIFETIME_S)
-    load_or_create(folder / "sandbox" / "keys")
-    tokens = TokenAuthority(
-        key=keys.token_key(settings),
-        issuer=settings.token_issuer,
-        audience=settings.token_audience,
-        lifetime=timedelta(seconds=settings.token_lifetime_s),
-    )
-    generator, now = Generator(options.size, keys.sealer(settings)), utc_now()
-    data = generator.generate()
-    samples = folder / "samples.json"
+def prepare(size: Size, environments: Environments, samples: Path) -> Dataset:
+    """Make the data, and the requests that are sent."""
+    data, now = Dataset(size, Sealer.from_text(DATA_KEY)), utc_now()
     write_samples(
         samples,
         data,
-        generator.places(),
-        lambda user_id: tokens.issue(user_id=user_id, client_id="bench", scopes=frozenset({"recharge"}), now=now),
+        lambda user_id: environments.tokens.issue(user_id=user_id, client_id="bench", scopes=SCOPES, now=now),
     )
-    return data, samples
+    return data
+
+
+def commands(options: Options, progress: Callable[[str], None]) -> tuple[dict[str, Command], list[str]]:
+    """Return what starts each server, and in words which of the peers cannot run here."""
+    found: dict[str, Command] = {}
+    left_out = []
+    for name in dict.fromkeys(each.name for engine in options.engines for each in options.subjects(engine)):
+        try:
+            found[name] = command_of(SUBJECTS[name])
+        except PeerUnavailable as error:
+            left_out.append(f"{name} {error}")
+            progress(f"LEFT OUT: {left_out[-1]}")
+    return found, left_out
 
 
 def run(options: Options, progress: Callable[[str], None]) -> dict[str, Any]:
@@ -79,18 +63,25 @@ def run(options: Options, progress: Callable[[str], None]) -> dict[str, Any]:
     begun, clock = utc_now(), time.monotonic()
     place = machine.placement()
     described = machine.describe(place)
+    started, left_out = commands(options, progress)
     results: Results = {}
     verified: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="youka-bench-") as name, generating(place.others) as generator:
         folder = Path(name)
-        progress("making the data")
-        data, samples = prepare(options, folder)
-        bench = Bench(options, generator, samples, environment(folder), place.server, progress)
-        for engine in options.engines:
-            progress(f"{engine}: filling the database")
-            with databases(engine, data, folder, count=len(MODULES), cores=place.others) as urls:
-                measured, verified[engine] = run_engine(bench, engine, dict(zip(MODULES, urls, strict=True)))
-            results |= measured
+        environments = Environments.create(folder)
+        bench = Bench(options, generator, environments, started, place.server, place.others, progress)
+        for times, size in options.sizes.items():
+            progress(f"making {size.stations:,} stations, {size.users:,} users and {size.orders:,} orders")
+            samples = folder / f"samples-{times}.json"
+            data = prepare(size, environments, samples)
+            for engine in options.engines:
+                subjects = [each for each in options.subjects(engine) if each.name in started]
+                progress(f"{engine}: filling the databases")
+                with databases(engine, data, folder, count=len(subjects), cores=place.others) as urls:
+                    by_name = {each.name: url for each, url in zip(subjects, urls, strict=True)}
+                    filled = Databases(engine, times, by_name, samples)
+                    measured, verified[filled.name] = run_databases(bench, filled, subjects)
+                results |= measured
     return report.document(
         begun=begun,
         seconds=time.monotonic() - clock,
@@ -98,6 +89,7 @@ def run(options: Options, progress: Callable[[str], None]) -> dict[str, Any]:
         options=options,
         results=results,
         verified=verified,
+        left_out=left_out,
     )
 
 
@@ -115,9 +107,11 @@ def main(arguments: list[str]) -> int:
         return EXIT_FAILED
     options.json_path.parent.mkdir(parents=True, exist_ok=True)
     options.json_path.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    picture = options.picture_path or options.json_path.with_suffix(".svg")
+    picture.write_text(chart.draw(found), "utf-8")
     report.show(found)
-    print(f"\nThe whole report: {options.json_path}")
-    return 0
+    print(f"\nThe whole report: {options.json_path}, and a picture of it: {picture}")
+    return EXIT_MISSED if report.missed(found) else 0
 
 
 if __name__ == "__main__":

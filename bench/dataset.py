@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import orjson
-from tortoise import Tortoise
 from tortoise.models import Model
 
-from bench.operations import AMOUNT_YUAN, KEY_MARK, NEAREST, NEAREST_RADIUS_M, ORDERS_SHOWN
+from bench.operations import AMOUNT_YUAN, KEY_MARK, NEAREST, NEAREST_RADIUS_M, ORDERS_SHOWN, PRICES
 from domain.ledger.postings import customer_prepaid
 from domain.ledger.shards import shard_of
 from kernel.sealing import Sealer
 from kernel.states import CardBrand, FailureKind, OrderState, Product, RefundState, ReviewState, StationBrand
 from models.cards import FuelCard
-from models.database import connected, dialect, migrate
 from models.identity import User
 from models.ledger import LedgerAccount
 from models.orders import RechargeOrder
@@ -31,13 +30,19 @@ from schema.types.relay import global_id
 SEED = 20_260_101
 # Everything is older than any run, and the same in each.
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
+ENDING = BEGINNING + timedelta(days=300)
 NOTICES = 3
 NOTICE_INTERVAL = timedelta(days=14)
 CARDS_PER_USER = 2
-ORDERS_PER_BUYER = 25
+ORDERS_PER_BUYER_MIN = 25
+ORDER_INTERVAL_MAX = timedelta(minutes=1)
+PAY_WITHIN, SETTLED_AFTER = timedelta(minutes=15), timedelta(seconds=30)
+AMOUNTS_FEN = (10_000, 20_000, 50_000, 100_000)
+# Who is signed in during a run, on each side of the wallet; a token that one server keeps, another may keep as well.
+ONLINE_MAX = 1_000
+STATIONS_ASKED_MAX = 5_000
 STATIONS_PER_CITY_MIN = 60
 PLACES = 500
-ROWS_PER_BATCH = 1_000
 # About 8 km: a circle of 20 km around the middle holds nearly all stations of a city.
 CITY_SPREAD_DEGREES = 0.07
 PLACE_SPREAD_DEGREES = 0.02
@@ -68,63 +73,53 @@ class Size:
     def __post_init__(self) -> None:
         if self.stations < STATIONS_PER_CITY_MIN:
             raise SizeInvalid(f"at least {STATIONS_PER_CITY_MIN} stations are needed to find the nearest {NEAREST}")
-        if self.orders < ORDERS_PER_BUYER:
-            raise SizeInvalid(f"at least {ORDERS_PER_BUYER} orders are needed to show {ORDERS_SHOWN} of one user")
-        if self.buyers > self.users:
-            raise SizeInvalid(f"{self.orders} orders need {self.buyers} users, since each buyer has {ORDERS_PER_BUYER}")
+        if self.users < 1 or self.orders < ORDERS_PER_BUYER_MIN:
+            raise SizeInvalid(f"at least {ORDERS_PER_BUYER_MIN} orders are needed to show {ORDERS_SHOWN} of one user")
 
     @property
     def buyers(self) -> int:
-        """Users with orders; each has the same number, so that every account shows a full page."""
-        return self.orders // ORDERS_PER_BUYER
+        """Users with orders; each has about the same number, so that every account shows a full page."""
+        return min(self.users, self.orders // ORDERS_PER_BUYER_MIN)
+
+    def times(self, count: int) -> Size:
+        """Return the size with so many times the stations and orders."""
+        return Size(stations=self.stations * count, users=self.users, orders=self.orders * count)
 
 
-@dataclass(slots=True)
 class Dataset:
-    """Rows by table, in the order in which they refer to each other. Models of them need an open database."""
+    """Makes the same rows for the same size, whatever the machine and the day, in the order of their references.
 
-    size: Size
-    zones: list[Row] = field(default_factory=list)
-    prices: list[Row] = field(default_factory=list)
-    stations: list[Row] = field(default_factory=list)
-    users: list[Row] = field(default_factory=list)
-    wallets: list[Row] = field(default_factory=list)
-    cards: list[Row] = field(default_factory=list)
-    orders: list[Row] = field(default_factory=list)
+    Rows that are many are made while they are read, and anew each time.
+    """
 
-    def tables(self) -> Sequence[tuple[type[Model], list[Row]]]:
+    def __init__(self, size: Size, sealer: Sealer) -> None:
+        self.size = size
+        self.zones: list[Row] = []
+        self.prices: list[Row] = []
+        self.stations: list[Row] = []
+        self._random = random.Random(SEED)
+        self._sealer = sealer
+        self._cities = CITIES[: max(1, min(len(CITIES), size.stations // STATIONS_PER_CITY_MIN))]
+        for city in self._cities:
+            self._zone(city)
+        for number in range(size.stations):
+            self._station(number)
+        self.user_ids = [self._id(BEGINNING) for _ in range(size.users)]
+        self.card_ids = [self._id(BEGINNING) for _ in range(size.users * CARDS_PER_USER)]
+        self.places = self._places()
+
+    def tables(self) -> Sequence[tuple[type[Model], Iterable[Row]]]:
         return (
             (PriceZone, self.zones),
             (Price, self.prices),
             (Station, self.stations),
-            (User, self.users),
-            (LedgerAccount, self.wallets),
-            (FuelCard, self.cards),
-            (RechargeOrder, self.orders),
+            (User, self._users()),
+            (LedgerAccount, self._wallets()),
+            (FuelCard, self._cards()),
+            (RechargeOrder, self._orders()),
         )
 
-
-class Generator:
-    """Makes the same rows for the same size, whatever the machine and the day."""
-
-    def __init__(self, size: Size, sealer: Sealer) -> None:
-        self._random = random.Random(SEED)
-        self._sealer = sealer
-        self._data = Dataset(size)
-        self._cities = CITIES[: max(1, min(len(CITIES), size.stations // STATIONS_PER_CITY_MIN))]
-
-    def generate(self) -> Dataset:
-        for city in self._cities:
-            self._zone(city)
-        for number in range(self._data.size.stations):
-            self._station(number)
-        for number in range(self._data.size.users):
-            self._user(number)
-        for number in range(self._data.size.buyers * ORDERS_PER_BUYER):
-            self._order(number)
-        return self._data
-
-    def places(self) -> list[dict[str, float]]:
+    def _places(self) -> list[dict[str, float]]:
         """Return places in the cities from which somebody looks for a station."""
         return [
             {
@@ -135,19 +130,16 @@ class Generator:
         ]
 
     def _id(self, moment: datetime) -> UUID:
-        """Return what `kernel.ids.new_id` would at that moment, with the seed's bits."""
-        bits = self._random.getrandbits(74)
-        value = (int(moment.timestamp() * 1000) << 80) | (0x7 << 76) | ((bits >> 62) << 64)
-        return UUID(int=value | (0b10 << 62) | (bits & ((1 << 62) - 1)))
+        return _id_of(self._random, moment)
 
     def _zone(self, city: tuple[str, str, float, float]) -> None:
         name, code, _, _ = city
         zone = {"id": self._id(BEGINNING), "province_code": code, "province_name": name, "code": "1", "name": "一价区"}
-        self._data.zones.append(zone)
-        for product in Product:
+        self.zones.append(zone)
+        for product in list(Product)[:PRICES]:
             base = self._random.randrange(6_500, 9_500, 10)
             for notice in range(NOTICES):
-                self._data.prices.append(
+                self.prices.append(
                     {
                         "id": self._id(BEGINNING),
                         "zone_id": zone["id"],
@@ -165,7 +157,7 @@ class Generator:
         which = number % len(self._cities)
         name, _, latitude, longitude = self._cities[which]
         brand = self._random.choice(list(StationBrand))
-        self._data.stations.append(
+        self.stations.append(
             {
                 "id": self._id(BEGINNING),
                 "source_key": f"bench/{number}",
@@ -177,61 +169,62 @@ class Generator:
                 "district": "中心区",
                 "latitude": round(self._random.gauss(latitude, CITY_SPREAD_DEGREES), 6),
                 "longitude": round(self._random.gauss(longitude, CITY_SPREAD_DEGREES), 6),
-                "zone_id": self._data.zones[which]["id"],
+                "zone_id": self.zones[which]["id"],
                 "created_at": BEGINNING,
                 "updated_at": BEGINNING,
             }
         )
 
-    def _user(self, number: int) -> None:
-        identifier = self._id(BEGINNING)
-        self._data.users.append(
-            {
+    def _users(self) -> Iterator[Row]:
+        for number, identifier in enumerate(self.user_ids):
+            yield {
                 "id": identifier,
                 "openid": f"bench-{number}",
                 "display_name": "油卡用户",
                 "created_at": BEGINNING,
             }
-        )
-        self._data.wallets.append(
-            {
-                "id": self._id(BEGINNING),
+
+    def _wallets(self) -> Iterator[Row]:
+        chance = random.Random(SEED + 1)
+        for identifier in self.user_ids:
+            yield {
+                "id": _id_of(chance, BEGINNING),
                 "code": customer_prepaid(identifier),
                 "shard": shard_of(identifier),
-                "balance_fen": -self._random.randrange(100, 100_000),
+                "balance_fen": -chance.randrange(100, 100_000),
                 "version": 1,
                 "created_at": BEGINNING,
             }
-        )
-        self._card(identifier, CardBrand.SINOPEC, f"100011{number:013d}")
-        self._card(identifier, CardBrand.PETROCHINA, f"9{number:015d}")
 
-    def _card(self, user_id: UUID, brand: CardBrand, digits: str) -> None:
-        identifier = self._id(BEGINNING)
-        self._data.cards.append(
-            {
+    def _cards(self) -> Iterator[Row]:
+        for number, identifier in enumerate(self.card_ids):
+            user, second = divmod(number, CARDS_PER_USER)
+            brand, digits = (
+                (CardBrand.PETROCHINA, f"9{user:015d}") if second else (CardBrand.SINOPEC, f"100011{user:013d}")
+            )
+            yield {
                 "id": identifier,
-                "user_id": user_id,
+                "user_id": self.user_ids[user],
                 "brand": brand,
                 "number_sealed": self._sealer.seal(digits, owner=str(identifier)),
                 "number_digest": self._sealer.digest(digits),
                 "number_tail": digits[-4:],
                 "created_at": BEGINNING,
             }
-        )
 
-    def _order(self, number: int) -> None:
-        # Buyers take turns, so that the orders of one user do not lie beside each other.
-        buyer = number % self._data.size.buyers
-        card = buyer * CARDS_PER_USER + number // self._data.size.buyers % CARDS_PER_USER
-        moment = BEGINNING + timedelta(minutes=number)
-        succeeded = self._random.random() < SUCCEEDED_SHARE
-        amount_fen = self._random.choice((10_000, 20_000, 50_000, 100_000))
-        self._data.orders.append(
-            {
-                "id": self._id(moment),
-                "user_id": self._data.users[buyer]["id"],
-                "card_id": self._data.cards[card]["id"],
+    def _orders(self) -> Iterator[Row]:
+        chance, buyers = random.Random(SEED + 2), self.size.buyers
+        every = min(ORDER_INTERVAL_MAX, (ENDING - BEGINNING) / self.size.orders)
+        for number in range(self.size.orders):
+            # Buyers take turns, so that the orders of one user do not lie beside each other.
+            turn, buyer = divmod(number, buyers)
+            moment = BEGINNING + number * every
+            succeeded = chance.random() < SUCCEEDED_SHARE
+            amount_fen = chance.choice(AMOUNTS_FEN)
+            yield {
+                "id": _id_of(chance, moment),
+                "user_id": self.user_ids[buyer],
+                "card_id": self.card_ids[buyer * CARDS_PER_USER + turn % CARDS_PER_USER],
                 "amount_fen": amount_fen,
                 "price_fen": amount_fen,
                 "state": OrderState.SUCCEEDED if succeeded else OrderState.FAILED,
@@ -239,53 +232,57 @@ class Generator:
                 "failure_kind": None if succeeded else FailureKind.CANCELLED,
                 "refund_state": RefundState.NONE,
                 "review_state": ReviewState.NONE,
-                "pay_deadline_at": moment + timedelta(minutes=15),
+                "pay_deadline_at": moment + PAY_WITHIN,
                 "created_at": moment,
-                "updated_at": moment + timedelta(seconds=30),
+                "updated_at": moment + SETTLED_AFTER,
             }
-        )
 
 
-async def load(url: str, data: Dataset) -> None:
-    """Create the tables at the address and fill them, then let the database look at what it holds."""
-    await migrate(url)
-    async with connected(url):
-        for model, rows in data.tables():
-            await model.bulk_create([model(**row) for row in rows], batch_size=ROWS_PER_BATCH)
-        connection = Tortoise.get_connection("default")
-        await connection.execute_script(
-            "ANALYZE" if dialect() == "postgres" else "ANALYZE; PRAGMA wal_checkpoint(TRUNCATE)"
-        )
+def _id_of(chance: random.Random, moment: datetime) -> UUID:
+    """Return what `kernel.ids.new_id` would at that moment, with the seed's bits."""
+    bits = chance.getrandbits(74)
+    value = (int(moment.timestamp() * 1000) << 80) | (0x7 << 76) | ((bits >> 62) << 64)
+    return UUID(int=value | (0b10 << 62) | (bits & ((1 << 62) - 1)))
 
 
-def write_samples(path: Path, data: Dataset, places: Sequence[dict[str, float]], issue: Callable[[UUID], str]) -> None:
+def write_samples(path: Path, data: Dataset, issue: Callable[[UUID], str]) -> None:
     """Write what the load generator sends: for each operation a list of tokens and variables.
 
-    Stations are asked for by nobody in particular, since they are public; `issue` makes an access token of a user.
+    Whoever asks is signed in; `issue` makes an access token of a user. Those who recharge are others than those who
+    look at their account, so that what an account shows stays the same.
     """
-    tokens = {user["id"]: issue(user["id"]) for user in data.users}
+    online = list(_spread(data.size.buyers, 2 * ONLINE_MAX))
+    looking, recharging = online[::2], online[1::2] or online
+    tokens = {number: issue(data.user_ids[number]) for number in online}
+    turns = itertools.cycle(tokens[number] for number in looking)
     samples: dict[str, list[dict[str, Any]]] = {
-        "station": [{"token": "", "variables": {"id": global_id("Station", row["id"])}} for row in data.stations],
+        "station": [
+            {"token": next(turns), "variables": {"id": global_id("Station", data.stations[number]["id"])}}
+            for number in _spread(len(data.stations), STATIONS_ASKED_MAX)
+        ],
         "nearest": [
-            {"token": "", "variables": {"near": place, "radius": NEAREST_RADIUS_M, "first": NEAREST}}
-            for place in places
+            {"token": next(turns), "variables": {"near": place, "radius": NEAREST_RADIUS_M, "first": NEAREST}}
+            for place in data.places
         ],
-        "account": [
-            {"token": tokens[user["id"]], "variables": {"first": ORDERS_SHOWN}}
-            for user in data.users[: data.size.buyers]
-        ],
+        "account": [{"token": tokens[number], "variables": {"first": ORDERS_SHOWN}} for number in looking],
         "recharge": [
             {
-                "token": tokens[user["id"]],
+                "token": tokens[number],
                 "variables": {
                     "input": {
-                        "cardId": global_id("Card", data.cards[number * CARDS_PER_USER]["id"]),
+                        "cardId": global_id("Card", data.card_ids[number * CARDS_PER_USER]),
                         "amount": AMOUNT_YUAN,
                         "idempotencyKey": KEY_MARK,
                     }
                 },
             }
-            for number, user in enumerate(data.users)
+            for number in recharging
         ],
     }
     path.write_bytes(orjson.dumps(samples))
+
+
+def _spread(count: int, most: int) -> Iterator[int]:
+    """Return at most so many numbers from 0 up to `count`, from everywhere."""
+    wanted = min(count, most)
+    return (place * count // wanted for place in range(wanted))

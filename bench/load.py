@@ -22,7 +22,7 @@ from typing import Any
 import orjson
 
 from bench.client import Connection, ConnectionBroken, encode
-from bench.machine import CpuTimeUnknown, cpu_seconds
+from bench.machine import CpuTimeUnknown, cpu_seconds, forget_peak, peak_rss_mib
 from bench.operations import KEY_LENGTH, KEY_MARK, OPERATIONS, AnswerWrong, Operation, Variables, body_of, data_of
 
 PATH = "/graphql"
@@ -47,7 +47,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`acknowledged` counts the warm-up's good answers too."""
+    """`acknowledged` counts the warm-up's good answers too; `peak_rss_mib` is 0 where the system does not tell."""
 
     requests: int
     acknowledged: int
@@ -58,6 +58,7 @@ class Measured:
     cpu_us: float
     server_busy: float
     generator_busy: float
+    peak_rss_mib: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +135,12 @@ async def measure(plan: Plan) -> Measured:
         gc.disable()
         stack.callback(gc.enable)
         warmup = await _send_for(plan.warmup_s, connections, operation, requests)
+        forget_peak(plan.pid)
         begun = Usage.now(plan.pid)
         latencies_s = await _send_for(plan.seconds, connections, operation, requests)
         ended = Usage.now(plan.pid)
-    return _summary(latencies_s, begun, ended, acknowledged=len(warmup) + len(latencies_s))
+        peak = peak_rss_mib(plan.pid)
+    return _summary(latencies_s, begun, ended, acknowledged=len(warmup) + len(latencies_s), peak=peak)
 
 
 async def _send_for(
@@ -163,7 +166,7 @@ async def _send_for(
     return latencies_s
 
 
-def _summary(latencies_s: list[float], begun: Usage, ended: Usage, *, acknowledged: int) -> Measured:
+def _summary(latencies_s: list[float], begun: Usage, ended: Usage, *, acknowledged: int, peak: float) -> Measured:
     ordered = sorted(latencies_s)
     seconds, server_s = ended.wall_s - begun.wall_s, ended.server_s - begun.server_s
     return Measured(
@@ -176,6 +179,7 @@ def _summary(latencies_s: list[float], begun: Usage, ended: Usage, *, acknowledg
         cpu_us=server_s / len(ordered) * 1_000_000,
         server_busy=server_s / seconds,
         generator_busy=(ended.generator_s - begun.generator_s) / seconds,
+        peak_rss_mib=peak,
     )
 
 

@@ -11,7 +11,8 @@ import orjson
 NEAREST = 20
 NEAREST_RADIUS_M = 20_000
 ORDERS_SHOWN = 20
-PRODUCTS = 5
+# How many products have a price at each station.
+PRICES = 4
 AMOUNT_YUAN = "500.00"
 
 # Stands in a prepared request where each sending puts a key of its own; the length stays, so the headers do too.
@@ -93,8 +94,8 @@ def _station_complaint(data: Any, variables: Variables) -> str | None:
     station = data["station"]
     if station is None or station["id"] != variables["id"]:
         return "this is not the station that was asked for"
-    if station["zone"] is None or len(station["prices"]) != PRODUCTS:
-        return f"expected a zone and {PRODUCTS} prices"
+    if station["zone"] is None or len(station["prices"]) != PRICES:
+        return f"expected a zone and {PRICES} prices"
     return None
 
 
@@ -105,8 +106,8 @@ def _nearest_complaint(data: Any, variables: Variables) -> str | None:
     distances = [edge["distance"] for edge in edges]
     if distances != sorted(distances) or distances[-1] > variables["radius"]:
         return "the stations are not the nearest ones in order"
-    if any(len(edge["node"]["prices"]) != PRODUCTS for edge in edges):
-        return f"expected {PRODUCTS} prices of each station"
+    if any(len(edge["node"]["prices"]) != PRICES for edge in edges):
+        return f"expected {PRICES} prices of each station"
     return None
 
 

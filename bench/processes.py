@@ -13,7 +13,7 @@ from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
-START_WITHIN_S = 30.0
+START_WITHIN_S = 60.0
 STOP_WITHIN_S = 15.0
 POLL_INTERVAL_S = 0.02
 ANSWER_WITHIN_S = 2.0
@@ -28,6 +28,7 @@ def guard():
 threading.Thread(target=guard, daemon=True).start()
 runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
 """
+GUARDED_PYTHON = (sys.executable, "-c", GUARDED)
 
 
 class ServerFailed(RuntimeError):
@@ -47,7 +48,7 @@ class Process:
         environment: Mapping[str, str],
         log: IO[bytes],
         *,
-        program: Sequence[str] = (sys.executable, "-c", GUARDED),
+        program: Sequence[str] = GUARDED_PYTHON,
     ) -> None:
         self.name, self.log = name, log
         self._command, self._environment = [*program, module], dict(environment)

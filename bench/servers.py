@@ -1,21 +1,24 @@
-"""The two servers under measurement as processes, and the load generator; all of them end with the benchmark."""
+"""The servers under measurement as processes, and the load generator; all of them end with the benchmark."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
+from importlib.util import find_spec
 from typing import IO
 
 import orjson
 
 from bench.load import Measured, Plan
 from bench.machine import move, running_on
-from bench.processes import HOST, ROOT, Process, answers, log_tail
+from bench.npm import PeerUnavailable, installed, node
+from bench.processes import GUARDED_PYTHON, HOST, ROOT, Process, answers, log_tail
+from bench.subjects import Subject
 from tests.services import find_free_port
 
 
@@ -38,28 +41,53 @@ class Server:
         return log_tail(self.log)
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A module of the project, or a file for another interpreter."""
+
+    module: str
+    program: Sequence[str] = GUARDED_PYTHON
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How a server is started: its name, what it runs, and its environment."""
+
+    name: str
+    command: Command
+    environment: Mapping[str, str]
+
+
+def command_of(subject: Subject) -> Command:
+    """Return what starts the server; packages of others are installed first. Raises PeerUnavailable."""
+    if subject.on_node:
+        return Command(str(installed() / subject.program), (node(),))
+    if subject.name == "ariadne" and find_spec("ariadne") is None:
+        raise PeerUnavailable("needs the package ariadne, which the development dependencies name")
+    return Command(subject.program)
+
+
 @contextmanager
-def serving(
-    modules: Mapping[str, str], environments: Mapping[str, Mapping[str, str]], *, cores: frozenset[int] | None
-) -> Iterator[dict[str, Server]]:
-    """Run `python -m module` for each name until the context ends, from when all are ready. Raises ServerFailed."""
+def serving(starts: Sequence[Start], *, cores: frozenset[int] | None) -> Iterator[dict[str, Server]]:
+    """Run a server for each of them until the context ends, from when all are ready. Raises ServerFailed."""
     with ExitStack() as stack:
-        started = {name: _start(stack, name, module, environments[name]) for name, module in modules.items()}
-        for server, process in started.values():
+        started = [_start(stack, each) for each in starts]
+        for server, process in started:
             process.wait_until(partial(answers, server.port, "/readyz"))
             # They start anywhere, so that one core need not do it all, and are measured where they belong.
             move(server.pid, cores)
-        yield {name: server for name, (server, _) in started.items()}
+        yield {server.name: server for server, _ in started}
 
 
-def _start(stack: ExitStack, name: str, module: str, environment: Mapping[str, str]) -> tuple[Server, Process]:
+def _start(stack: ExitStack, start: Start) -> tuple[Server, Process]:
     log = tempfile.TemporaryFile()  # noqa: SIM115 -- the stack closes it.
     stack.callback(log.close)
     port = find_free_port()
-    process = Process(name, module, {**environment, "PORT": str(port)}, log)
+    environment = {**start.environment, "PORT": str(port)}
+    process = Process(start.name, start.command.module, environment, log, program=start.command.program)
     process.start()
     stack.callback(process.stop)
-    return Server(name, port, process.pid, log), process
+    return Server(start.name, port, process.pid, log), process
 
 
 class Generator:

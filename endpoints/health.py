@@ -1,10 +1,9 @@
-"""Whether the process lives, whether it can serve, and its metrics."""
+"""Whether the process lives, and whether it can serve."""
 
 from __future__ import annotations
 
 import asyncio
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -33,8 +32,4 @@ async def ready(_request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-async def metrics(_request: Request) -> Response:
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-
-routes = [Route("/healthz", live), Route("/readyz", ready), Route("/metrics", metrics)]
+routes = [Route("/healthz", live), Route("/readyz", ready)]

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from domain.messages.ports import TemplateOf
 from domain.orders.platforms import Platforms
+from gateways.bank import BankKeys, EnterpriseBank
 from gateways.price_platform import PricePlatform
+from gateways.signing import Signer, load_public_key
 from gateways.sms import TencentSms
 from gateways.tc3 import Credentials
 from gateways.tencent_lbs import TencentLbs
@@ -26,7 +29,7 @@ TENCENT_LBS_URL = "https://apis.map.qq.com"
 TENCENT_SMS_URL = "https://sms.tencentcloudapi.com"
 SMS_SETTINGS = ("tencent_sms_sdk_app_id", "tencent_sms_sign_name", "tencent_sms_template_id")
 
-OpenClient = Callable[[str], Awaitable[httpx.AsyncClient]]
+OpenClient = Callable[[str, str], Awaitable[httpx.AsyncClient]]
 
 
 class Source(Protocol):
@@ -37,6 +40,10 @@ class Source(Protocol):
     def text(self, name: str) -> str: ...
 
     def require(self, *names: str) -> None: ...
+
+    def signer(self, name: str) -> Signer | None: ...
+
+    def key(self, name: str, load: Callable[[bytes], RSAPublicKey]) -> RSAPublicKey | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,8 @@ class Found:
     lbs_secret: str = field(repr=False)
     sms_url: str
     credentials: Credentials
+    bank_url: str = ""
+    bank_keys: BankKeys | None = field(default=None, repr=False)
 
 
 def find_platforms(
@@ -61,6 +70,7 @@ def find_platforms(
     price_url = optional_url(settings, settings.price_platform_url)
     wants_lbs = settings.development or settings.tencent_lbs_url or settings.tencent_lbs_key.get_secret_value()
     lbs_url = source.url("tencent_lbs_url", TENCENT_LBS_URL) if wants_lbs else ""
+    bank_url = optional_url(settings, settings.bank_url)
     wants_sms = settings.development or settings.tencent_sms_sdk_app_id
     if wants_sms:
         source.require(*SMS_SETTINGS)
@@ -74,7 +84,15 @@ def find_platforms(
         lbs_secret=source.text("tencent_lbs_secret") if lbs_url else "",
         sms_url=source.url("tencent_sms_url", TENCENT_SMS_URL) if wants_sms else "",
         credentials=credentials,
+        bank_url=bank_url,
+        bank_keys=_bank_keys(source) if bank_url else None,
     )
+
+
+def _bank_keys(source: Source) -> BankKeys | None:
+    source.require("bank_customer_id")
+    signer, bank_key = source.signer("bank_private_key"), source.key("bank_public_key_path", load_public_key)
+    return BankKeys(signer=signer, bank_key=bank_key) if signer and bank_key else None
 
 
 def optional_url(settings: Settings, given: str) -> str:
@@ -90,12 +108,13 @@ async def open_platforms(found: Found, settings: Settings, client: OpenClient) -
         prices=await _prices(found, settings, client),
         places=await _places(found, settings, client),
         sms=await _sms(found, settings, client),
+        bank=await _bank(found, settings, client),
     )
 
 
 async def _wechat_open(found: Found, settings: Settings, client: OpenClient) -> WeChatOpenApi:
     # Calls with a token have a pool of their own, so that messages cannot keep anybody from signing in.
-    connections = await client(found.open_url)
+    connections = await client(found.open_url, "wechat_open")
     tokens = AccessTokens(
         client=connections,
         app_id=settings.wechat_open_app_id,
@@ -109,7 +128,7 @@ async def _prices(found: Found, settings: Settings, client: OpenClient) -> Price
     if not found.price_url:
         return None
     return PricePlatform(
-        client=await client(found.price_url),
+        client=await client(found.price_url, "price_platform"),
         key_id=settings.price_platform_key_id,
         secret=found.price_secret,
         timeout_s=settings.third_party_timeout_s,
@@ -120,7 +139,7 @@ async def _places(found: Found, settings: Settings, client: OpenClient) -> Tence
     if not found.lbs_url:
         return None
     return TencentLbs(
-        client=await client(found.lbs_url),
+        client=await client(found.lbs_url, "tencent_lbs"),
         key=found.lbs_key,
         secret=found.lbs_secret,
         timeout_s=settings.tencent_lbs_timeout_s,
@@ -131,13 +150,25 @@ async def _sms(found: Found, settings: Settings, client: OpenClient) -> TencentS
     if not found.sms_url:
         return None
     return TencentSms(
-        client=await client(found.sms_url),
+        client=await client(found.sms_url, "tencent_sms"),
         credentials=found.credentials,
         region=settings.tencent_sms_region,
         sdk_app_id=settings.tencent_sms_sdk_app_id,
         sign_name=settings.tencent_sms_sign_name,
         template_id=settings.tencent_sms_template_id,
         timeout_s=settings.third_party_timeout_s,
+    )
+
+
+async def _bank(found: Found, settings: Settings, client: OpenClient) -> EnterpriseBank | None:
+    if not found.bank_url or found.bank_keys is None:
+        return None
+    return EnterpriseBank(
+        client=await client(found.bank_url, "bank"),
+        keys=found.bank_keys,
+        customer_id=settings.bank_customer_id,
+        timeout_s=settings.third_party_timeout_s,
+        age_max_s=settings.callback_age_max_s,
     )
 
 

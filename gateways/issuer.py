@@ -5,16 +5,20 @@ from __future__ import annotations
 import secrets
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from pathlib import Path
 from uuid import UUID
 
 import httpx
 import orjson
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from domain.cards.ports import (
+    CardFacts,
+    DepositFacts,
+    IssuerBillLine,
     IssuerNotice,
     IssuerNoticeRefused,
     IssuerOrderState,
@@ -24,22 +28,30 @@ from domain.cards.ports import (
 )
 from gateways.documents import Document, Malformed, child, fen, parse, text, text_or_none
 from gateways.exchange import Answer, Unsettled, exchange
+from gateways.issuer_answers import quoted_fen
+from gateways.issuer_bills import BillFormat, download
 from gateways.signing import (
     AEAD_ALGORITHM,
     GCM_NONCE_SIZE_BYTES,
     NotDecryptable,
+    Signer,
     decrypt,
     encrypt,
     fresh_nonce,
     is_fresh,
     is_signed_by,
-    sign,
+    signature_text,
     signed_lines,
 )
 from kernel.clock import utc_now
 from kernel.logs import get_logger
+from kernel.states import CardBrand, CardCondition
 
+NAME = "card_issuer"
 RECHARGES = "/issuer/v1/recharges"
+DEPOSIT = "/issuer/v1/deposit"
+CARD_CHECKS = "/issuer/v1/card-checks"
+BILLS = "/issuer/v1/bills"
 NOT_FOUND = 404
 UNKNOWN_RECHARGE = "RECHARGE_NOT_FOUND"
 NOTICE_ID_LENGTH_MAX = 64
@@ -48,12 +60,14 @@ EVENTS = {
     "RECHARGE.SUCCEEDED": IssuerOrderState.SUCCEEDED,
     "RECHARGE.REFUSED": IssuerOrderState.REFUSED,
     "RECHARGE.REVERSED": IssuerOrderState.REVERSED,
+    "RECHARGE.NOT_ACCEPTED": IssuerOrderState.NOT_ACCEPTED,
 }
 STATES = {
     "PROCESSING": IssuerOrderState.PROCESSING,
     "SUCCEEDED": IssuerOrderState.SUCCEEDED,
     "REFUSED": IssuerOrderState.REFUSED,
     "REVERSED": IssuerOrderState.REVERSED,
+    "NOT_ACCEPTED": IssuerOrderState.NOT_ACCEPTED,
 }
 # In these the issuer has moved money of ours, and says how much.
 COSTED_STATES = frozenset({IssuerOrderState.SUCCEEDED, IssuerOrderState.REVERSED})
@@ -63,7 +77,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class IssuerKeys:
-    partner_key: RSAPrivateKey = field(repr=False)
+    signer: Signer = field(repr=False)
     issuer_key: RSAPublicKey
     secret: bytes = field(repr=False)
 
@@ -75,7 +89,8 @@ class Issuer:
     included, leaves it unknown; `attempt_id` makes it safe to ask and to send again.
     """
 
-    name = "card_issuer"
+    name = NAME
+    notice_answer = ""
 
     def __init__(
         self,
@@ -84,11 +99,18 @@ class Issuer:
         keys: IssuerKeys,
         partner_id: str,
         notify_url: str,
+        prices: Mapping[str, int],
         timeout_s: float,
         age_max_s: int,
+        bill_size_max_bytes: int,
     ) -> None:
         self._client, self._keys, self._partner_id, self._notify_url = client, keys, partner_id, notify_url
-        self._timeout_s, self._age_max_s = timeout_s, age_max_s
+        self._prices, self._timeout_s, self._age_max_s = prices, timeout_s, age_max_s
+        self._bill_size_max_bytes = bill_size_max_bytes
+        self._bills = BillFormat(secret=keys.secret, digest="sha256")
+
+    def cost_fen(self, brand: CardBrand, amount_fen: int) -> int | None:
+        return quoted_fen(self._prices, brand, amount_fen)
 
     async def submit(self, request: RechargeRequest) -> RechargeFacts:
         attempt_id = str(request.attempt_id)
@@ -115,6 +137,43 @@ class Issuer:
                 reason="",
             )
         return self._read("query", answer, attempt_id)
+
+    async def balance(self) -> DepositFacts:
+        answer = await self._ask("balance", "GET", DEPOSIT, None)
+        try:
+            return DepositFacts(available_fen=fen(self._judged("balance", answer), "available_fen"))
+        except Malformed as error:
+            raise self._unavailable("balance", str(error)) from None
+
+    async def check_card(self, brand: CardBrand, card_number: str) -> CardFacts:
+        reference = fresh_nonce()
+        body = {
+            "reference": reference,
+            "brand": brand.value,
+            "card_number": self._seal(card_number.encode(), associated_data=reference.encode()),
+        }
+        answer = await self._ask("check", "POST", CARD_CHECKS, body)
+        try:
+            document = self._judged("check", answer)
+            if text(document, "reference") != reference:
+                raise Malformed("an answer about another card")
+            return CardFacts(CardCondition(text(document, "condition")), text_or_none(document, "owner") or "")
+        except ValueError as error:
+            raise self._unavailable("check", str(error)) from None
+
+    async def fetch_bill(self, day: date, into: Path) -> None:
+        """Download the bill. Raises IssuerBillNotReady or IssuerBillRefused as well."""
+        await download(
+            self._client,
+            lambda: self._request("GET", f"{BILLS}/{day.isoformat()}", b""),
+            into=into,
+            issuer=self.name,
+            timeout_s=self._timeout_s,
+            size_max_bytes=self._bill_size_max_bytes,
+        )
+
+    def read_bill(self, path: Path) -> Iterator[IssuerBillLine]:
+        return self._bills.read(path)
 
     def open_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> IssuerNotice:
         """Verify, decrypt and read a callback. Raises IssuerNoticeRefused.
@@ -184,7 +243,8 @@ class Issuer:
             raise self._unavailable(operation, problem)
         return answer
 
-    def _request(self, method: str, path: str, content: bytes) -> httpx.Request:
+    async def _request(self, method: str, path: str, content: bytes) -> httpx.Request:
+        """Build a request, signed over exactly what will be sent. Raises SigningFailed."""
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         request = self._client.build_request(method, path, content=content, headers=headers)
         target = request.url.raw_path.decode()
@@ -193,7 +253,7 @@ class Issuer:
         request.headers["Issuer-Partner"] = self._partner_id
         request.headers["Issuer-Timestamp"] = timestamp
         request.headers["Issuer-Nonce"] = nonce
-        request.headers["Issuer-Signature"] = sign(self._keys.partner_key, message)
+        request.headers["Issuer-Signature"] = await signature_text(self._keys.signer, message)
         return request
 
     def _signature_problem(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
@@ -207,6 +267,11 @@ class Issuer:
         if not is_signed_by(self._keys.issuer_key, signed_lines(timestamp, nonce, body), signature):
             return "the signature does not match"
         return None
+
+    def _judged(self, operation: str, answer: Answer) -> Document:
+        if answer.refused:
+            raise self._unavailable(operation, f"status {answer.status} {_code(answer)}".rstrip())
+        return parse(answer.body)
 
     def _read(self, operation: str, answer: Answer, attempt_id: UUID) -> RechargeFacts:
         if answer.refused:

@@ -10,6 +10,8 @@ import secrets
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from datetime import datetime
+from functools import lru_cache
+from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -24,6 +26,7 @@ AES_KEY_SIZE_BYTES = 32
 GCM_NONCE_SIZE_BYTES = 12
 NONCE_SIZE_BYTES = 16
 RSA_KEY_SIZE_MIN_BITS = 2048
+KEYS_KEPT_MAX = 16
 TIMESTAMP_DIGITS_MAX = 12
 
 
@@ -35,7 +38,47 @@ class NotDecryptable(ValueError):
     """The ciphertext, its nonce or its associated data are not what was encrypted under this key."""
 
 
+class SigningFailed(Exception):
+    """The key could not be used, so nothing was signed and nothing may be sent."""
+
+
+class ModuleFailed(SigningFailed):
+    """A security module did not sign: `setting` names what to look at (empty: the key's), `problem` what is wrong."""
+
+    def __init__(self, setting: str, problem: str) -> None:
+        self.setting, self.problem = setting, problem
+        super().__init__(f"the security module cannot sign: {setting or 'the label of the key'} {problem}")
+
+
+class Signer(Protocol):
+    """A private key that signs, wherever it is kept: in memory, or in hardware that never gives it away."""
+
+    async def sign(self, message: bytes) -> bytes:
+        """Return the RSASSA-PKCS1-v1_5 signature with SHA-256, not encoded. Raises SigningFailed."""
+
+
+class MemorySigner:
+    """Signs with a key that this process holds."""
+
+    def __init__(self, key: RSAPrivateKey) -> None:
+        self._key = key
+
+    async def sign(self, message: bytes) -> bytes:
+        # About a millisecond of arithmetic, which is less than handing it to a thread would cost.
+        return self._key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+
+
+async def signature_text(signer: Signer, message: bytes) -> str:
+    """Return the signature in base 64. Raises SigningFailed."""
+    return b64encode(await signer.sign(message)).decode()
+
+
+@lru_cache(KEYS_KEPT_MAX)
 def load_private_key(pem: bytes) -> RSAPrivateKey:
+    """Reading one tries whether its factors are primes, which takes as long as a hundred signatures: once is enough.
+
+    Raises KeyUnreadable.
+    """
     try:
         key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError):
@@ -70,10 +113,6 @@ def signed_lines(*parts: str | bytes) -> bytes:
     return b"".join((part.encode() if isinstance(part, str) else part) + b"\n" for part in parts)
 
 
-def sign(key: RSAPrivateKey, message: bytes) -> str:
-    return b64encode(key.sign(message, padding.PKCS1v15(), hashes.SHA256())).decode()
-
-
 def is_signed_by(key: RSAPublicKey, message: bytes, signature: str) -> bool:
     try:
         key.verify(b64decode(signature, validate=True), message, padding.PKCS1v15(), hashes.SHA256())
@@ -95,6 +134,13 @@ def decrypt(key: bytes, ciphertext: str, *, nonce: bytes, associated_data: bytes
         return AESGCM(key).decrypt(nonce, b64decode(ciphertext, validate=True), associated_data)
     except (InvalidTag, Base64Error, ValueError):
         raise NotDecryptable("the ciphertext does not open") from None
+
+
+def encrypt_field(key: RSAPublicKey, text: str) -> str:
+    """Return the text in base 64 as only the key's owner can read it (RSAES-OAEP with SHA-1, "敏感信息加密")."""
+    # WeChat Pay's protocol says SHA-1; in OAEP it need not withstand collisions.
+    oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303
+    return b64encode(key.encrypt(text.encode(), oaep)).decode()
 
 
 def fresh_nonce() -> str:

@@ -20,12 +20,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 import httpx
 
 from domain.webhooks import urls
 from domain.webhooks.ports import DeliveryError, Outcome
 from domain.webhooks.urls import IPAddress, Target, UrlPolicy, UrlReason, WebhookUrlInvalid
+from gateways import observing
+from gateways.observing import delivered
 from kernel.settings import Settings
 
 USER_AGENT = "Youka-Webhooks/1"
@@ -34,7 +37,7 @@ CONNECT_TIMEOUT_S = 5.0
 RESOLUTIONS_CONCURRENT_MAX = 16
 ADDRESSES_TRIED_MAX = 3
 RETRY_AFTER_LENGTH_MAX = 64
-LOWEST_SUCCESS, LOWEST_REDIRECT = 200, 300
+LOWEST_SUCCESS, LOWEST_REDIRECT, LOWEST_SERVER_ERROR = 200, 300, 500
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -111,8 +114,9 @@ class HttpWebhookSender:
             error = DeliveryError.PROTOCOL
         if status is not None and not LOWEST_SUCCESS <= status < LOWEST_REDIRECT:
             error = DeliveryError.ANSWERED
-        latency_ms = int((time.monotonic() - began_s) * 1_000)
-        return Outcome(status=status, latency_ms=latency_ms, error=error, retry_after_s=retry_after_s)
+        took_s = time.monotonic() - began_s
+        delivered("webhooks", _noted(status, error), seconds=took_s)
+        return Outcome(status=status, latency_ms=int(took_s * 1_000), error=error, retry_after_s=retry_after_s)
 
     async def _addresses(self, target: Target) -> list[IPAddress]:
         """Return where to connect, everything checked. Raises WebhookUrlInvalid."""
@@ -166,6 +170,16 @@ class HttpWebhookSender:
                     return
 
 
+def _noted(status: int | None, error: DeliveryError | None) -> observing.Outcome:
+    if error is None or error is DeliveryError.ANSWERED:
+        failed = status is not None and status >= LOWEST_SERVER_ERROR
+        return observing.Outcome.SERVER_ERROR if failed else observing.Outcome.ANSWERED
+    if error is DeliveryError.TIMEOUT:
+        return observing.Outcome.TIMEOUT
+    unsent = error in (DeliveryError.ADDRESS_REFUSED, DeliveryError.UNRESOLVABLE)
+    return observing.Outcome.ADDRESS_REFUSED if unsent else observing.Outcome.TRANSPORT_ERROR
+
+
 def _is_of_tls(failure: httpx.ConnectError) -> bool:
     cause: BaseException | None = failure
     while cause is not None:
@@ -188,6 +202,12 @@ def _retry_after_s(value: str) -> float | None:
     return max(0.0, (moment - datetime.now(UTC)).total_seconds()) if moment.tzinfo else None
 
 
+@lru_cache(maxsize=1)
+def _tls() -> ssl.SSLContext:
+    # Reading the certificate authorities takes tens of milliseconds, so that is done once.
+    return ssl.create_default_context()
+
+
 @asynccontextmanager
 async def sending(settings: Settings, *, resolve: Resolve | None = None) -> AsyncIterator[HttpWebhookSender]:
     """Hold what sending takes for as long as the context lasts."""
@@ -197,7 +217,7 @@ async def sending(settings: Settings, *, resolve: Resolve | None = None) -> Asyn
         timeout=httpx.Timeout(settings.webhook_timeout_s, connect=CONNECT_TIMEOUT_S),
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
         headers={"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity"},
-        verify=ssl.create_default_context(),
+        verify=_tls(),
     ) as client:
         yield HttpWebhookSender(
             client,

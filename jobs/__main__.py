@@ -7,9 +7,32 @@ import asyncio
 import signal
 import sys
 
-from gateways.assembly import ThirdPartySettingsWrong, third_parties
-from jobs import audit, epochs, finance, held_prices, imports, ledger_partitions, manual_queue, operators, work_status
-from jobs.assembly import publishing_to_redis, working
+from gateways.assembly import third_parties
+from gateways.key_source import ThirdPartySettingsWrong
+from jobs import (
+    abnormal_refunds,
+    access,
+    acting,
+    audit,
+    channels,
+    check_config,
+    deprecated_usage,
+    epochs,
+    finance,
+    finance_report,
+    funds,
+    held_prices,
+    imports,
+    issuers,
+    ledger_partitions,
+    manual_queue,
+    operators,
+    organisations,
+    reconcile,
+    switches,
+    work_status,
+)
+from jobs.assembly import publishing_to_redis, watching, working
 from kernel import keys
 from kernel.logs import configure_logging, get_logger
 from kernel.pubsub import ShardingUnsupported, require_sharding
@@ -30,7 +53,7 @@ async def work() -> int:
         connected(settings.database),
         third_parties(settings) as parties,
         publishing_to_redis(settings),
-        working(settings, parties, keys.sealer(settings)),
+        working(settings, watching(parties, settings), keys.sealer(settings)),
     ):
         log.info("worker.started")
         await stopping.wait()
@@ -40,18 +63,30 @@ async def work() -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m jobs",
-        description="The worker (without a command), imports, the books, events, the manual queue, staff, offers.",
+        description="The worker (no command), imports, books, bills, events, manual queue, staff, clients, offers.",
     )
     commands = parser.add_subparsers(metavar="COMMAND")
     imports.add_commands(commands)
     audit.add_command(commands)
     finance.add_commands(commands)
+    finance_report.add_commands(commands)
     epochs.add_command(commands)
     ledger_partitions.add_command(commands)
     operators.add_commands(commands)
+    access.add_commands(commands)
+    acting.add_commands(commands)
     manual_queue.add_commands(commands)
     work_status.add_command(commands)
     held_prices.add_commands(commands)
+    reconcile.add_commands(commands)
+    funds.add_commands(commands)
+    issuers.add_commands(commands)
+    abnormal_refunds.add_command(commands)
+    channels.add_command(commands)
+    switches.add_commands(commands)
+    organisations.add_commands(commands)
+    check_config.add_command(commands)
+    deprecated_usage.add_command(commands)
     arguments = parser.parse_args()
     settings = get_settings()
     configure_logging(log_format=settings.log_format, level=settings.log_level)
@@ -59,7 +94,7 @@ def main() -> int:
         return int(arguments.run(arguments))
     try:
         return asyncio.run(work())
-    except (ThirdPartySettingsWrong, ShardingUnsupported, keys.KeyMissing) as error:
+    except (ThirdPartySettingsWrong, ShardingUnsupported, keys.KeyMissing, keys.KeyUnusable) as error:
         print(f"youka: {error}", file=sys.stderr)
         return 2
 

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
+from domain.events.telling import telling
 from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
+from domain.payments.health import Thresholds
+from domain.payments.watching import watched
+from jobs.channels import ChannelWork
 from jobs.finance import Projection
+from jobs.funds import FundWork
 from jobs.handlers import Handlers
+from jobs.issuers import IssuerWork
 from jobs.platforms import PlatformWork
+from jobs.reconciliation import ReconciliationWork, sources_of
 from jobs.recurring import Recurring
 from jobs.relay import Publisher, Relay
 from jobs.wakes import RedisPublisher, forwarding_wakes, listen_for_wakes
@@ -30,6 +38,11 @@ async def relaying(publisher: Publisher, settings: Settings) -> AsyncIterator[No
         await relay.stop()
 
 
+def watching(third_parties: ThirdParties, settings: Settings) -> ThirdParties:
+    """Return the third parties with payment channels whose calls leave marks in the open database."""
+    return replace(third_parties, channels=watched(third_parties.channels, Thresholds.of(settings)))
+
+
 @asynccontextmanager
 async def working(settings: Settings, third_parties: ThirdParties, sealer: Sealer) -> AsyncIterator[Worker]:
     """Run due work, and the finance journal, for as long as the context lasts.
@@ -38,8 +51,24 @@ async def working(settings: Settings, third_parties: ThirdParties, sealer: Seale
     """
     handlers = Handlers(settings=settings, third_parties=third_parties, policy=Policy.of(settings), sealer=sealer)
     platforms = PlatformWork(settings, third_parties.platforms)
-    recurring = {**Recurring(settings).by_kind(), **platforms.recurring()}
-    worker = Worker({**handlers.by_kind(), **platforms.by_kind(), **recurring}, settings, recurring=recurring)
+    channels = ChannelWork(settings, third_parties.channels)
+    bills = ReconciliationWork(settings, sources_of(third_parties))
+    funds = FundWork(settings, third_parties, sealer)
+    issuers = IssuerWork(settings, third_parties.issuers)
+    recurring = {
+        **Recurring(settings).by_kind(),
+        **platforms.recurring(),
+        **channels.recurring(),
+        **issuers.recurring(),
+        **bills.recurring(),
+        **funds.recurring(),
+    }
+    worker = Worker(
+        {**handlers.by_kind(), **platforms.by_kind(), **bills.by_kind(), **funds.by_kind(), **recurring},
+        settings,
+        recurring=recurring,
+        timeouts_s=bills.timeouts_s(),
+    )
     projection = Projection(settings)
     worker.start()
     projection.start()
@@ -65,7 +94,7 @@ async def publishing_to_redis(settings: Settings) -> AsyncIterator[None]:
         return
     publisher = RedisPublisher(settings.redis_url, sharded=settings.redis_sharded_pubsub)
     try:
-        async with relaying(publisher, settings), forwarding_wakes(settings.redis_url):
+        async with relaying(publisher, settings), forwarding_wakes(settings.redis_url), telling(publisher.publish):
             yield
     finally:
         await publisher.close()

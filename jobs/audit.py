@@ -13,9 +13,12 @@ import orjson
 
 from domain.finance import audit as finance
 from domain.finance.queries import Lag, current_generation, lag
+from domain.funds import audit as funds
+from domain.funds.policy import Policy
 from domain.ledger import audit as ledger
 from domain.ledger.audit import FINDINGS_PER_RULE_MAX, Finding
 from domain.orders import audit as orders
+from domain.reconciliation import audit as reconciliation
 from kernel.clock import utc_now
 from kernel.settings import get_settings
 from models.database import connected, patient
@@ -53,8 +56,15 @@ def run(arguments: argparse.Namespace) -> int:
 async def _audit() -> Audit:
     settings = get_settings()
     async with connected(settings.database, patient(settings)):
-        rules = (*ledger.proofs(), *finance.proofs(), *orders.RULE_NAMES)
+        rules = (
+            *ledger.proofs(),
+            *finance.proofs(),
+            *orders.RULE_NAMES,
+            *reconciliation.RULE_NAMES,
+            *funds.RULE_NAMES,
+        )
         found = [*await ledger.findings(), *await finance.findings(), *await orders.findings()]
+        found += [*await reconciliation.findings(), *await funds.findings(policy=Policy.of(settings))]
         return Audit(rules, found, await lag(generation=await current_generation(), now=utc_now()))
 
 

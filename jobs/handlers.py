@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.cards.ports import RechargeFacts
+from domain.cards.ports import RechargeFacts, UnknownIssuer
 from domain.ledger.operations import PostedAlready
-from domain.orders import confirming, recharging, refunding, reviewing
+from domain.mandates import settling
+from domain.mandates.rules import MandateNotActive
+from domain.orders import confirming, deducting, recharging, refunding, reviewing
 from domain.orders.lifecycle import TransitionRefused, Trigger
 from domain.orders.notices import from_row
 from domain.orders.operations import give_up_unpaid
@@ -17,6 +19,8 @@ from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
 from domain.orders.queries import UNPAID, by_id
 from domain.payments import top_ups
+from domain.payments.contracts import ContractFacts, DeductionFacts
+from domain.payments.operations import PaymentRefused
 from domain.payments.ports import (
     PAID_TRADES,
     ChannelRefused,
@@ -26,6 +30,7 @@ from domain.payments.ports import (
     TradeState,
     UnknownChannel,
 )
+from domain.payments.queries import by_out_trade_no
 from domain.payments.rules import PaymentMismatch
 from domain.pricing import operations as pricing
 from domain.work.operations import Kind
@@ -44,8 +49,12 @@ FOR_A_PERSON = (
     top_ups.UnexpectedTopUp,
     UnknownChannel,
     PaymentMismatch,
+    settling.UnknownContract,
+    settling.ContractMismatch,
     recharging.UnknownRecharge,
     recharging.RechargeContradiction,
+    recharging.NoIssuer,
+    UnknownIssuer,
     refunding.RefundAbnormal,
     refunding.UnknownRefund,
     refunding.RefundMismatch,
@@ -68,10 +77,14 @@ class Handlers:
             Kind.QUERY_PAYMENT: _asking_a_person(self.query_payment),
             Kind.SUBMIT_RECHARGE: _asking_a_person(self.submit_recharge),
             Kind.QUERY_RECHARGE: _asking_a_person(self.query_recharge),
+            Kind.FOLLOW_RECHARGE: _asking_a_person(self.follow_recharge),
             Kind.REFUND: _asking_a_person(self.refund),
             Kind.EXPIRE_REVIEW: _asking_a_person(self.expire_review),
             Kind.CAPTURE_WALLET: _asking_a_person(self.capture_wallet),
             Kind.QUERY_TOP_UP: _asking_a_person(self.query_top_up),
+            Kind.SETTLE_DEDUCTION: _asking_a_person(self.settle_deduction),
+            Kind.WATCH_MANDATE: _asking_a_person(self.watch_mandate),
+            Kind.END_CONTRACT: _asking_a_person(self.end_contract),
             Kind.ANNOUNCE_PRICES: self.announce_prices,
         }
 
@@ -85,6 +98,10 @@ class Handlers:
             await refunding.settle_refund(facts=facts, actor=notice.source, now=now)
         elif isinstance(facts, RechargeFacts):
             await recharging.settle_recharge(facts=facts, actor=notice.source, now=now)
+        elif isinstance(facts, ContractFacts):
+            await settling.settle(facts=facts, now=now)
+        else:
+            await self._apply_deduction(facts, notice.source, now)
         await ThirdPartyNotice.filter(id=notice.id).update(applied_at=now)
         return None
 
@@ -128,7 +145,8 @@ class Handlers:
     async def submit_recharge(self, job: Job, now: datetime) -> datetime | None:
         await recharging.submit_recharge(
             order_id=UUID(job.payload["order_id"]),
-            issuer=self.third_parties.issuer,
+            issuers=self.third_parties.issuers,
+            rules=self.policy.routing,
             sealer=self.sealer,
             actor=ACTOR,
             query_after=self.policy.recharge_query_after,
@@ -139,7 +157,7 @@ class Handlers:
     async def query_recharge(self, job: Job, now: datetime) -> datetime | None:
         settled = await recharging.query_recharge(
             attempt_id=UUID(job.payload["attempt_id"]),
-            issuer=self.third_parties.issuer,
+            issuers=self.third_parties.issuers,
             sealer=self.sealer,
             actor=ACTOR,
             compensate_after=self.policy.compensate_after,
@@ -149,6 +167,16 @@ class Handlers:
             return None
         if job.attempts + 1 >= self.settings.recharge_queries_max:
             raise NeedsPerson("the issuer has not settled the recharge; it is never refunded by guess")
+        return self._later(job, now, first_s=self.settings.recharge_query_delay_s)
+
+    async def follow_recharge(self, job: Job, now: datetime) -> datetime | None:
+        done = await recharging.follow_recharge(
+            attempt_id=UUID(job.payload["attempt_id"]), issuers=self.third_parties.issuers, actor=ACTOR, now=now
+        )
+        if done:
+            return None
+        if job.attempts + 1 >= self.settings.recharge_queries_max:
+            raise NeedsPerson("the issuer does not say what has become of the recharge")
         return self._later(job, now, first_s=self.settings.recharge_query_delay_s)
 
     async def refund(self, job: Job, now: datetime) -> datetime | None:
@@ -178,6 +206,46 @@ class Handlers:
         except ChannelUnavailable:
             return self._later(job, now)
         return None if settled else min(self._later(job, now), max(top_up.pay_deadline_at, now))
+
+    async def settle_deduction(self, job: Job, now: datetime) -> datetime | None:
+        try:
+            settled = await deducting.settle(
+                out_trade_no=job.payload["out_trade_no"],
+                channels=self.third_parties.channels,
+                actor=ACTOR,
+                policy=self.policy,
+                now=now,
+            )
+        except ChannelUnavailable:
+            return self._later(job, now)
+        except (PaymentRefused, MandateNotActive):
+            # The order may be paid otherwise, and whether something was deducted is asked once more.
+            settled = False
+        return None if settled else self._later(job, now)
+
+    async def watch_mandate(self, job: Job, now: datetime) -> datetime | None:
+        contracts, soon = self.third_parties.contracts, self._later(job, now)
+        try:
+            return await settling.watch(
+                mandate_id=UUID(job.payload["mandate_id"]), contracts=contracts, soon=soon, now=now
+            )
+        except ChannelUnavailable:
+            return soon
+
+    async def end_contract(self, job: Job, now: datetime) -> datetime | None:
+        try:
+            await settling.end(mandate_id=UUID(job.payload["mandate_id"]), contracts=self.third_parties.contracts)
+        except ChannelUnavailable:
+            return self._later(job, now)
+        except ChannelRefused as error:
+            raise NeedsPerson(repr(error)) from error
+        return None
+
+    async def _apply_deduction(self, facts: DeductionFacts, actor: str, now: datetime) -> None:
+        if await by_out_trade_no(facts.out_trade_no) is None:
+            raise NeedsPerson(f"nothing here has begun the contract of a deduction that is {facts.state}")
+        channels = self.third_parties.channels
+        await deducting.apply(facts=facts, channels=channels, actor=actor, policy=self.policy, now=now)
 
     async def announce_prices(self, job: Job, now: datetime) -> datetime | None:
         await pricing.announce(effective_from=datetime.fromisoformat(job.payload["effective_from"]), now=now)

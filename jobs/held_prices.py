@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+from domain.actions.recording import columns_of
 from domain.pricing import syncing
-from jobs.commands import on_database
+from jobs.acting import on_record
+from jobs.commands import refusable
 from jobs.import_report import printable
 from jobs.tables import table
 from kernel.clock import SHANGHAI, utc_now
-from kernel.errors import YoukaError
 from models.pricing import HeldPrice
 
-DONE, REFUSED = 0, 2
+DONE = 0
 ACTOR_LENGTH_MAX = 64
 REASON_LENGTH_MAX = 256
 TITLES = ("id", "province", "zone", "product", "before", "now", "move", "from")
@@ -50,14 +51,25 @@ async def show() -> int:
 
 async def release(ids: Sequence[UUID], actor: str) -> int:
     for held_id in ids:
-        row = await syncing.release(held_id=held_id, actor=actor, clock=utc_now)
+        row = await on_record(
+            partial(syncing.release, held_id=held_id, actor=actor, clock=utc_now),
+            *("release-price", "HeldPrice", held_id),
+            by=actor,
+            after=columns_of,
+        )
         print(f"released: {' '.join(_line(row))}")
     return DONE
 
 
 async def refuse(ids: Sequence[UUID], actor: str, reason: str) -> int:
     for held_id in ids:
-        row = await syncing.refuse(held_id=held_id, actor=actor, reason=reason, now=utc_now())
+        row = await on_record(
+            partial(syncing.refuse, held_id=held_id, actor=actor, reason=reason, now=utc_now()),
+            *("refuse-price", "HeldPrice", held_id),
+            by=actor,
+            reason=reason,
+            after=columns_of,
+        )
         print(f"refused: {' '.join(_line(row))}")
     return DONE
 
@@ -86,8 +98,4 @@ def _text(length_max: int) -> Callable[[str], str]:
 
 
 def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
-    try:
-        return on_database(work)
-    except YoukaError as error:
-        print(f"youka: {error.message('en')}", file=sys.stderr)
-        return REFUSED
+    return refusable(work)

@@ -18,11 +18,12 @@ from jobs.import_report import printable
 from jobs.tables import table
 from kernel.clock import utc_now
 from kernel.errors import YoukaError
+from models.jobs import Job
 
 DONE, REFUSED = 0, 2
 
 # What `retry` and `dismiss` of the domain have in common.
-Action = Callable[..., Awaitable[None]]
+Action = Callable[..., Awaitable[Job]]
 
 
 def add_commands(commands: Any) -> None:

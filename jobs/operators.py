@@ -11,6 +11,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from domain.access import sessions
+from domain.actions.recording import columns_of
 from domain.identity import staff
 from domain.identity.tokens import authority
 from domain.ledger.error_entries import DETAIL_LENGTH_MAX, errors_of
@@ -19,6 +21,8 @@ from domain.orders import queries as orders
 from domain.orders.policy import Policy
 from domain.orders.transitions import REASON_LENGTH_MAX
 from domain.risk import rules as risk
+from jobs.access import opened_tokens
+from jobs.acting import on_look, on_record
 from jobs.commands import on_database
 from jobs.import_report import printable
 from kernel.clock import utc_now
@@ -26,7 +30,7 @@ from kernel.errors import YoukaError
 from kernel.keys import KeyMissing
 from kernel.money import Money
 from kernel.settings import get_settings
-from kernel.states import CardBrand, StaffRole
+from kernel.states import CardBrand, SessionEnd, StaffRole
 
 DONE, REFUSED = 0, 2
 
@@ -72,14 +76,28 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 async def add_staff(name: str, roles: frozenset[StaffRole], customer_id: UUID | None) -> int:
-    member = await staff.add(name=name, roles=roles, customer_id=customer_id, now=utc_now())
+    member = await on_record(
+        lambda: staff.add(name=name, roles=roles, customer_id=customer_id, now=utc_now()),
+        *("add-staff", "Staff", name),
+        after=columns_of,
+    )
     print(f"{member.name} works here now: {member.id}")
     return DONE
 
 
 async def remove_staff(name: str) -> int:
-    if not await staff.leave(name=name, now=utc_now()):
+    tokens, member = authority(get_settings()), await staff.by_name(name)
+    if member is None:
         return _refuse(f"nobody of the name {name} works here")
+    left = await on_record(
+        lambda: staff.leave(name=name, now=utc_now()),
+        *("remove-staff", "Staff", name),
+        before=columns_of(member),
+        after=lambda left: {"left": left},
+    )
+    if not left:
+        return _refuse(f"nobody of the name {name} works here")
+    await sessions.end_those(reason=SessionEnd.OWNER_GONE, tokens=tokens, now=utc_now(), owner_id=member.id)
     print(f"{name} has left")
     return DONE
 
@@ -89,7 +107,8 @@ async def staff_token(name: str) -> int:
     if member is None:
         return _refuse(f"nobody of the name {name} works here")
     scopes = frozenset({staff.STAFF_SCOPE})
-    tokens = authority(get_settings())
+    tokens = await opened_tokens()
+    await on_look("staff-token", "Staff", name, staff_id=member.id)
     print(tokens.issue(user_id=member.id, client_id=staff.STAFF_CLIENT_ID, scopes=scopes, now=utc_now()))
     return DONE
 
@@ -100,17 +119,21 @@ async def add_offer(given: argparse.Namespace) -> int:
         return _refuse("the price is more than what arrives")
     if given.ends <= given.starts:
         return _refuse("the offer ends before it starts")
-    offer = await offers.create(
-        code=given.code,
-        title=given.title,
-        brand=given.brand,
-        amount_fen=given.amount.fen,
-        price_fen=given.price.fen,
-        stock=given.stock,
-        per_user_max=given.per_user,
-        starts_at=given.starts,
-        ends_at=given.ends,
-        now=utc_now(),
+    offer = await on_record(
+        lambda: offers.create(
+            code=given.code,
+            title=given.title,
+            brand=given.brand,
+            amount_fen=given.amount.fen,
+            price_fen=given.price.fen,
+            stock=given.stock,
+            per_user_max=given.per_user,
+            starts_at=given.starts,
+            ends_at=given.ends,
+            now=utc_now(),
+        ),
+        *("add-offer", "Offer", given.code),
+        after=columns_of,
     )
     print(f"{offer.code}: {offer.stock_left} times {given.amount.text} for {given.price.text}")
     return DONE
@@ -120,6 +143,7 @@ async def tell_story(order_id: UUID) -> int:
     steps = await orders.story(order_id)
     if not steps:
         return _refuse("there is no such order")
+    await on_look("story", "Order", order_id, steps=len(steps))
     for step in steps:
         way = f"{step.from_state or '-'} -> {step.to_state}"
         when = step.occurred_at.isoformat(timespec="milliseconds")

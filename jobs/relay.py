@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from domain.events import messages, operations, queries, signals
+from domain.events import messages, operations, purges, queries, signals
 from domain.events.queries import UnpublishedEvent
 from jobs.wakes import listen_for_wakes
 from kernel.backoff import Backoff
@@ -20,6 +20,9 @@ from kernel.tasks import cancel_and_wait, spawn
 log = get_logger(__name__)
 
 DRAIN_TIMEOUT_S = 5.0
+RELAY = "relay"
+# After it has published something the relay waits so long: what commits meanwhile goes out together.
+PAUSE_S = 0.005
 
 
 class Publisher(Protocol):
@@ -27,6 +30,14 @@ class Publisher(Protocol):
 
     async def publish(self, channel: str, message: Any) -> None:
         """Send one message. Raises where it could not be handed over."""
+
+
+@runtime_checkable
+class BatchPublisher(Publisher, Protocol):
+    """A publisher that many messages cost little more than one."""
+
+    async def publish_all(self, messages: Sequence[tuple[str, str]]) -> None:
+        """Send messages with their channels, in their order. Raises where not all of them were handed over."""
 
 
 class Relay:
@@ -75,35 +86,55 @@ class Relay:
         with signals.listening() as self._poked:
             while not self._stopping.is_set():
                 self._poked.clear()
-                if await self._try_to_publish_all():
+                published = await self._try_to_publish_all()
+                if published is not None:
                     backoff.reset()
+                    if published:
+                        await _wait(self._stopping, PAUSE_S)
                     await _wait(self._poked, self._poll_interval_s)
                 else:
                     await _wait(self._stopping, backoff.next_delay_s())
             await self._try_to_publish_all()
 
-    async def _try_to_publish_all(self) -> bool:
+    async def _try_to_publish_all(self) -> int | None:
+        """Return how many events were published, None where it did not work."""
+        published = 0
         try:
-            while await self._publish_batch() == self._batch_size_max:
-                pass
+            while (size := await self._publish_batch()) == self._batch_size_max:
+                published += size
         except Exception as error:
             log.warning("relay.failed", error=type(error).__name__, detail=str(error))
-            return False
-        return True
+            return None
+        return published + size
 
     async def _publish_batch(self) -> int:
         """Publish and mark one batch; return how many events it had."""
         batch = await queries.unpublished(limit=self._batch_size_max)
         sent: list[UnpublishedEvent] = []
         try:
-            for item in batch:
-                await self._publisher.publish(item.event.stream, messages.encode(item.event))
-                sent.append(item)
+            await self._publish(batch, sent)
         finally:
             # What went out before an error is marked all the same, so that it goes out again only where this fails too.
             if sent:
                 await operations.mark_published(ids=[item.id for item in sent], now=self._clock())
         return len(batch)
+
+    async def _publish(self, batch: Sequence[UnpublishedEvent], sent: list[UnpublishedEvent]) -> None:
+        """Publish the batch, and add to `sent` what went out."""
+        told = [(item.event.stream, messages.encode(item.event)) for item in batch]
+        # Before the events: who is told of a change must not be answered with what was kept from before it.
+        tags = frozenset[str]().union(*(purges.tags_of_event(item.event) for item in batch))
+        first = [(purges.CHANNEL, purges.encode(RELAY, 0, tags))] if tags else []
+        if isinstance(self._publisher, BatchPublisher):
+            if told:
+                await self._publisher.publish_all([*first, *told])
+                sent.extend(batch)
+            return
+        for message in first:
+            await self._publisher.publish(*message)
+        for item, message in zip(batch, told, strict=True):
+            await self._publisher.publish(*message)
+            sent.append(item)
 
 
 async def _wait(event: asyncio.Event, timeout_s: float) -> None:

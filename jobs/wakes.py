@@ -7,7 +7,7 @@ wake costs one poll interval, so nothing is retried for its sake.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,9 +16,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from domain.events import signals
+from domain.events.telling import telling
 from kernel.backoff import Backoff
 from kernel.logs import get_logger
-from kernel.pubsub import ShardedPublisher
+from kernel.pubsub import ShardedPublisher, publish_all
+from kernel.settings import Settings
 from kernel.tasks import spawn
 
 log = get_logger(__name__)
@@ -26,6 +28,8 @@ log = get_logger(__name__)
 WAKE_CHANNEL = "youka:wake"
 REDIS_TIMEOUT_S = 5.0
 HEARTBEAT_INTERVAL_S = 15
+# One wake tells of all commits before it, so those that follow each other closely share one.
+PAUSE_S = 0.01
 
 
 class RedisPublisher:
@@ -40,6 +44,13 @@ class RedisPublisher:
 
     async def publish(self, channel: str, message: Any) -> None:
         await (self._shards or self._client).publish(channel, message)
+
+    async def publish_all(self, messages: Sequence[tuple[str, str]]) -> None:
+        if self._shards is None:
+            await publish_all(self._client, messages)
+            return
+        for channel, message in messages:
+            await self._shards.publish(channel, message)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -96,11 +107,27 @@ async def forwarding_wakes(url: str) -> AsyncIterator[None]:
             await publisher.close()
 
 
+@asynccontextmanager
+async def telling_by_redis(settings: Settings) -> AsyncIterator[None]:
+    """Tell other processes what this one changes. Without Redis they learn of its events, and of the rest by age."""
+    if not settings.redis_url:
+        yield
+        return
+    publisher = RedisPublisher(settings.redis_url, sharded=settings.redis_sharded_pubsub)
+    try:
+        async with telling(publisher.publish):
+            yield
+    finally:
+        await publisher.close()
+
+
 async def _forward(publisher: RedisPublisher, committed: asyncio.Event, leaving: asyncio.Event) -> None:
     while not leaving.is_set():
         await committed.wait()
         committed.clear()
         await _wake(publisher)
+        if not leaving.is_set():
+            await asyncio.sleep(PAUSE_S)
 
 
 async def _wake(publisher: RedisPublisher) -> None:

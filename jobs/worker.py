@@ -34,6 +34,7 @@ RELEASE_PATIENCE_S = 2.0
 RENEWALS_PER_LEASE = 3
 CLAIM_RETRY_MAX_S = 2.0
 RECURRING_KEY = "recurring"
+NO_TIMEOUTS: Mapping[str, float] = {}
 
 # A handler returns when to run again, or None where the work is done.
 Handler = Callable[[Job, datetime], Awaitable[datetime | None]]
@@ -46,11 +47,20 @@ class NeedsPerson(Exception):
 class Worker:
     """Runs work of the kinds it has handlers for. Any number of workers may run beside each other.
 
-    Kinds in `recurring` have one row each that never ends; it is written down before the first claim.
+    Kinds in `recurring` have one row each that never ends; it is written down before the first claim. Kinds in
+    `timeouts_s` may run for so many seconds, the others for as long as the settings say.
     """
 
-    def __init__(self, handlers: Mapping[str, Handler], settings: Settings, *, recurring: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        handlers: Mapping[str, Handler],
+        settings: Settings,
+        *,
+        recurring: Collection[str] = (),
+        timeouts_s: Mapping[str, float] = NO_TIMEOUTS,
+    ) -> None:
         self._handlers = handlers
+        self._timeouts_s = timeouts_s
         self._settings = settings
         self._lease = timedelta(seconds=settings.job_lease_s)
         self._owner = f"{socket.gethostname()[:24]}:{os.getpid()}"
@@ -223,7 +233,7 @@ class Worker:
             await work.begin_alone(lease.job)
         # Every transaction of the handler finds out first whether the work is still ours.
         with guarded(partial(work.hold, lease.job)):
-            async with asyncio.timeout(self._settings.job_timeout_s):
+            async with asyncio.timeout(self._timeouts_s.get(lease.job.kind, self._settings.job_timeout_s)):
                 return await self._handlers[lease.job.kind](lease.job, utc_now())
 
     async def _give_back(self, lease: Lease) -> None:

@@ -65,3 +65,24 @@ def numbered(identifier: UUID, number: int) -> str:
     if not 0 < number <= NUMBER_MAX:
         raise ValueError(f"number {number} is not from 1 to 99")
     return f"{short_text(identifier)}{number:02d}"
+
+
+def read_number(text: str) -> UUID | None:
+    """Return the identifier that a text stands for, or None: a UUID, its short text, or that with a number."""
+    text = text.strip()
+    if len(text) in (UUID_TEXT_LENGTH, UUID_TEXT_LENGTH + 2):
+        return _from_short(text[:UUID_TEXT_LENGTH].upper())
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _from_short(text: str) -> UUID | None:
+    value = 0
+    for digit in text:
+        place = CROCKFORD.find(digit)
+        if place < 0:
+            return None
+        value = value * len(CROCKFORD) + place
+    return UUID(int=value) if value < 1 << 128 else None

@@ -19,6 +19,10 @@ class KeyMissing(RuntimeError):
     """Production never invents a key; the message names the setting to give."""
 
 
+class KeyUnusable(ValueError):
+    """A key is given, and is none; the message names the setting."""
+
+
 def load_or_create(path: Path, make: Callable[[], bytes]) -> bytes:
     """Return the file's bytes, written first where it is missing; two processes that race agree on one of them."""
     try:
@@ -41,10 +45,13 @@ def load_or_create(path: Path, make: Callable[[], bytes]) -> bytes:
 
 
 def sealer(settings: Settings) -> Sealer:
-    """Return the sealer of card numbers. Raises KeyMissing in production without YOUKA_DATA_KEY."""
+    """Return the sealer of card numbers. Raises KeyUnusable, or KeyMissing in production without YOUKA_DATA_KEY."""
     given = settings.data_key.get_secret_value()
     if given:
-        return Sealer.from_text(given)
+        try:
+            return Sealer.from_text(given)
+        except ValueError:
+            raise KeyUnusable(f"YOUKA_DATA_KEY is not {KEY_BYTES} bytes in base64") from None
     if not settings.development:
         raise KeyMissing("set YOUKA_DATA_KEY to 32 random bytes in base64 (openssl rand -base64 32)")
     made = load_or_create(settings.data_dir / "keys" / "data.key", lambda: base64.b64encode(os.urandom(KEY_BYTES)))
@@ -52,10 +59,14 @@ def sealer(settings: Settings) -> Sealer:
 
 
 def token_key(settings: Settings) -> ECKey:
-    """Return the P-256 key that signs access tokens. Raises KeyMissing in production without a key file."""
+    """Return the P-256 key that signs access tokens. Raises KeyUnusable, or KeyMissing in production without a file."""
     given = settings.token_key_path
     if not settings.development and not (given and given.exists()):
         # A key that was made while developing is no key of production either.
         raise KeyMissing("set YOUKA_TOKEN_KEY_PATH to a P-256 private key in PEM")
     path = given or settings.data_dir / "keys" / "token.pem"
-    return ECKey.import_key(load_or_create(path, lambda: ECKey.generate_key("P-256").as_pem(private=True)))
+    pem = load_or_create(path, lambda: ECKey.generate_key("P-256").as_pem(private=True))
+    try:
+        return ECKey.import_key(pem)
+    except ValueError:
+        raise KeyUnusable(f"YOUKA_TOKEN_KEY_PATH names {path}, which is no P-256 private key in PEM") from None

@@ -20,15 +20,16 @@ PLAIN_NAMES = frozenset({"timestamp", "level", "exc_info", "request_id", "error_
 LONG_DIGITS = re.compile(r"(?<![\d.])\d{11,}(?![\d.])")
 
 
-def _mask(name: str, value: Any) -> Any:
+def masked(name: str, value: Any) -> Any:
+    """Return the value without secrets: masked whole by its name, or long digits in its text but for the last four."""
     if SECRET_NAMES.search(name):
         return MASK
     if isinstance(value, str):
         return LONG_DIGITS.sub(lambda found: MASK + found.group()[-4:], value)
     if isinstance(value, dict):
-        return {key: _mask(str(key), item) for key, item in value.items()}
+        return {key: masked(str(key), item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_mask(name, item) for item in value]
+        return [masked(name, item) for item in value]
     return value
 
 
@@ -36,7 +37,7 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
     """Mask secrets by name, and digits in text that are long enough for a phone or a card (11 and more)."""
     for name in list(event):
         if name not in PLAIN_NAMES:
-            event[name] = _mask(name, event[name])
+            event[name] = masked(name, event[name])
     return event
 
 

@@ -9,9 +9,17 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from kernel.key_settings import KeySettings
+from kernel.rate_settings import RateSettings
+from kernel.room_settings import RoomSettings
+from kernel.wire_settings import WireSettings
 
 SANDBOX_BACKUP_SUB_MCHID = "1900000210"
+SANDBOX_PLAN_ID = 12535
+SANDBOX_ALIPAY_APP_ID = "2021000100000001"
+SANDBOX_ALIPAY_SELLER_ID = "2088000100000001"
 SANDBOX_ARRIVAL_TEMPLATE_ID = "sandbox-arrival-0000000000000000000000000000"
 SANDBOX_PRICE_TEMPLATE_ID = "sandbox-price-change-00000000000000000000000"
 
@@ -25,7 +33,7 @@ def _plain(name: str) -> AliasChoices:
     return AliasChoices(name, f"YOUKA_{name}")
 
 
-class Settings(BaseSettings):
+class Settings(KeySettings, RateSettings, RoomSettings, WireSettings):
     """Settings of the server, the worker and the sandbox. Names of variables: `YOUKA_` and the field in capitals;
     PORT, SANDBOX_PORT, DATA_DIR, DATABASE_URL and REDIS_URL also work bare."""
 
@@ -42,7 +50,6 @@ class Settings(BaseSettings):
     worker_in_server: bool | None = None
     log_format: Annotated[str, Field(pattern="^(console|json)$")] = "console"
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
-    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
     database_pool_size_max: Annotated[int, Field(ge=1)] = 10
     database_command_timeout_s: Annotated[float, Field(gt=0)] = 3.0
@@ -51,10 +58,38 @@ class Settings(BaseSettings):
     database_acquire_timeout_s: Annotated[float, Field(gt=0)] = 4.0
     sqlite_busy_timeout_ms: Annotated[int, Field(ge=0)] = 5_000
 
-    token_issuer: str = "youka"
+    # The issuer of tokens, a URL; where it is empty, that of this server.
+    token_issuer: str = ""
     token_audience: str = "youka-graphql"
-    token_lifetime_s: Annotated[int, Field(ge=60)] = 3_600
+    token_lifetime_s: Annotated[int, Field(ge=60)] = 900
     token_key_path: Path | None = None
+    access_poll_interval_ms: Annotated[int, Field(ge=1)] = 1_000
+    revocations_kept_max: Annotated[int, Field(ge=1)] = 100_000
+    refresh_token_lifetime_s: Annotated[int, Field(ge=60)] = 30 * 86_400
+    session_lifetime_s: Annotated[int, Field(ge=60)] = 180 * 86_400
+    staff_session_lifetime_s: Annotated[int, Field(ge=60)] = 43_200
+    sessions_per_user_max: Annotated[int, Field(ge=1)] = 50
+    oauth_body_size_max_bytes: Annotated[int, Field(ge=1_024)] = 16 * 1024
+    oauth_refusals_per_address_max: Annotated[int, Field(ge=1)] = 300
+    device_codes_per_address_max: Annotated[int, Field(ge=1)] = 120
+    # The window in which what one address does is counted.
+    oauth_window_s: Annotated[float, Field(gt=0)] = 60.0
+    device_code_lifetime_s: Annotated[int, Field(ge=60)] = 600
+    device_poll_interval_s: Annotated[int, Field(ge=1)] = 5
+    # The page that a device's QR code leads to; where it is empty, `/device` of this server.
+    device_verification_url: str = ""
+    user_code_attempts_max: Annotated[int, Field(ge=1)] = 10
+    user_code_attempts_window_s: Annotated[float, Field(gt=0)] = 900.0
+    staff_attempts_max: Annotated[int, Field(ge=1)] = 5
+    staff_attempts_window_s: Annotated[float, Field(gt=0)] = 900.0
+    staff_redirect_uris: tuple[str, ...] = ()
+    authorization_code_lifetime_s: Annotated[int, Field(ge=10)] = 60
+    # Common libraries sign for an hour.
+    client_assertion_lifetime_max_s: Annotated[int, Field(ge=30)] = 3_600
+    client_key_overlap_s: Annotated[float, Field(ge=0)] = 86_400.0
+    client_tokens_per_hour_max: Annotated[int, Field(ge=1)] = 1_000
+    # Whether clients of the sandbox tenant are served; a deployment that moves real money serves none.
+    sandbox_tenant: bool | None = None
     data_key: SecretStr = SecretStr("")
 
     recharge_amount_min_fen: Annotated[int, Field(ge=1)] = 1_000
@@ -78,6 +113,11 @@ class Settings(BaseSettings):
     callback_body_max_bytes: Annotated[int, Field(ge=1)] = 64 * 1024
 
     third_party_timeout_s: Annotated[float, Field(gt=0)] = 5.0
+    # After so many failures in a row a third party is not called for so long, and then by one caller who tries.
+    third_party_failures_max: Annotated[int, Field(ge=1)] = 15
+    third_party_pause_s: Annotated[float, Field(gt=0)] = 5.0
+    third_party_calls_max: Annotated[int, Field(ge=1)] = 32
+    third_party_place_wait_ms: Annotated[int, Field(ge=1)] = 250
     wechat_pay_url: str = ""
     wechat_pay_sp_appid: str = "wx8f3a0c5e7d9b1240"
     wechat_pay_sp_mchid: str = "1900000109"
@@ -85,10 +125,31 @@ class Settings(BaseSettings):
     wechat_pay_backup_url: str = ""
     wechat_pay_backup_sub_mchid: str | None = None
     wechat_pay_certificate_serial: str = ""
-    wechat_pay_private_key_path: Path | None = None
     wechat_pay_platform_serial: str = ""
     wechat_pay_platform_key_path: Path | None = None
+    wechat_pay_public_key_id: Annotated[str, Field(pattern="^(PUB_KEY_ID_[0-9A-Za-z]{1,64})?$")] = ""
+    wechat_pay_public_key_path: Path | None = None
     wechat_pay_api_v3_key: SecretStr = SecretStr("")
+    wechat_pay_certificates_interval_s: Annotated[float, Field(gt=0)] = 43_200.0
+    bill_size_max_bytes: Annotated[int, Field(ge=1)] = 4 * 1024 * 1024 * 1024
+    bill_timeout_s: Annotated[float, Field(gt=0)] = 600.0
+    # The second address of the main merchant's channel; WeChat Pay's is api2.mch.weixin.qq.com.
+    wechat_pay_second_url: str = ""
+    alipay_url: str = ""
+    alipay_second_url: str = ""
+    alipay_app_id: str = ""
+    alipay_seller_id: Annotated[str, Field(pattern=r"^(|2088\d{12})$")] = ""
+    alipay_public_key_path: Path | None = None
+    # Alipay repeats a notice for 25 hours and does not say anew when it was sent.
+    alipay_notice_age_max_s: Annotated[int, Field(ge=1)] = 93_600
+    alipay_bill_host: str = "dwbillcenter.alipay.com"
+    alipay_bill_size_max_bytes: Annotated[int, Field(ge=1)] = 512 * 1024 * 1024
+    alipay_bill_timeout_s: Annotated[float, Field(gt=0)] = 120.0
+    channel_suspect_failures: Annotated[int, Field(ge=1)] = 2
+    channel_down_failures: Annotated[int, Field(ge=1)] = 5
+    # A failure that is older does not count towards these.
+    channel_failure_window_s: Annotated[float, Field(gt=0)] = 60.0
+    channel_probe_interval_s: Annotated[float, Field(gt=0)] = 10.0
     wechat_open_url: str = ""
     wechat_open_app_id: str = "wx8f3a0c5e7d9b1240"
     wechat_open_app_secret: SecretStr = SecretStr("")
@@ -144,10 +205,41 @@ class Settings(BaseSettings):
     tencent_secret_key: SecretStr = SecretStr("")
     issuer_url: str = ""
     issuer_partner_id: str = "youka"
-    issuer_private_key_path: Path | None = None
     issuer_public_key_path: Path | None = None
     issuer_secret: SecretStr = SecretStr("")
     issuer_margin_basis_points: Annotated[int, Field(ge=0, le=10_000)] = 50
+    issuers: tuple[Annotated[str, Field(pattern="^(card_issuer|ofpay|juhe|fulu)$")], ...] = ("card_issuer",)
+    issuer_cost_basis_points: dict[str, dict[str, Annotated[int, Field(ge=1, le=20_000)]]] = {
+        "card_issuer": {"SINOPEC": 9_950, "PETROCHINA": 9_950},
+        "ofpay": {"SINOPEC": 9_960, "PETROCHINA": 9_970},
+        "juhe": {"SINOPEC": 9_970, "PETROCHINA": 9_980},
+        "fulu": {"SINOPEC": 9_980, "PETROCHINA": 9_960},
+    }
+    ofpay_url: str = ""
+    ofpay_user_id: str = "A0810000"
+    ofpay_password: SecretStr = SecretStr("")
+    ofpay_key: SecretStr = SecretStr("")
+    juhe_url: str = ""
+    juhe_open_id: SecretStr = SecretStr("")
+    juhe_key: SecretStr = SecretStr("")
+    fulu_url: str = ""
+    fulu_app_key: str = "youka"
+    fulu_app_secret: SecretStr = SecretStr("")
+    issuer_deposit_reserve_fen: Annotated[int, Field(ge=0)] = 1_000_000
+    issuer_rest_s: Annotated[float, Field(gt=0)] = 60.0
+    issuer_watch_interval_s: Annotated[float, Field(ge=1)] = 60.0
+    issuer_hint_interval_s: Annotated[float, Field(ge=1)] = 5.0
+    card_check_interval_s: Annotated[float, Field(ge=1)] = 30.0
+    issuer_bill_size_max_bytes: Annotated[int, Field(ge=1_024)] = 256 * 1024 * 1024
+
+    # The hour in Asia/Shanghai from which the bills of the day before are asked for; WeChat Pay has its own at ten.
+    reconciliation_hour: Annotated[int, Field(ge=0, le=23)] = 11
+    reconciliation_retry_first_s: Annotated[float, Field(gt=0)] = 60.0
+    reconciliation_attempts_max: Annotated[int, Field(ge=1)] = 288
+    reconciliation_timeout_s: Annotated[float, Field(gt=0)] = 3_600.0
+    reconciliation_lease_s: Annotated[float, Field(gt=0)] = 60.0
+    reconciliation_lines_in_memory_max: Annotated[int, Field(ge=1)] = 50_000
+    reconciliation_differences_max: Annotated[int, Field(ge=1)] = 20_000
 
     ledger_partitions_ahead_months: Annotated[int, Field(ge=0, le=24)] = 3
     finance_poll_interval_ms: Annotated[int, Field(ge=1)] = 1_000
@@ -173,6 +265,16 @@ class Settings(BaseSettings):
     webhooks_concurrent_max: Annotated[int, Field(ge=1)] = 32
     webhook_stop_patience_s: Annotated[float, Field(ge=0)] = 2.0
 
+    voice_transcript_length_max: Annotated[int, Field(ge=1, le=1_000)] = 200
+    voice_confirm_within_s: Annotated[float, Field(gt=0)] = 60.0
+    voice_session_lifetime_s: Annotated[float, Field(gt=0)] = 600.0
+    voice_sessions_per_user_max: Annotated[int, Field(ge=1)] = 10
+    voice_search_radius_m: Annotated[int, Field(ge=1)] = 20_000
+    # Where events are late, switches that were turned are noticed by looking so often.
+    switch_poll_interval_ms: Annotated[int, Field(ge=10)] = 2_000
+    # What `/metrics` asks for. Without one only this machine is answered, and in production nobody.
+    metrics_token: SecretStr = SecretStr("")
+
     page_size_max: Annotated[int, Field(ge=1)] = 100
     search_radius_max_m: Annotated[int, Field(ge=1)] = 50_000
     subscriptions_per_connection_max: Annotated[int, Field(ge=1)] = 50
@@ -185,23 +287,6 @@ class Settings(BaseSettings):
     snapshot_alerts_max: Annotated[int, Field(ge=1)] = 100
     devices_per_user_max: Annotated[int, Field(ge=1)] = 20
     redis_sharded_pubsub: bool = False
-    connection_init_timeout_s: Annotated[float, Field(gt=0)] = 5.0
-    connections_max: Annotated[int, Field(ge=1)] = 20_000
-    connections_per_address_max: Annotated[int, Field(ge=1)] = 10_000
-    connections_per_user_max: Annotated[int, Field(ge=1)] = 20
-    # The header in which our own proxy names the client, such as X-Forwarded-For; only its last element is believed.
-    client_address_header: str = ""
-    messages_per_second_max: Annotated[float, Field(gt=0)] = 50.0
-    messages_burst_max: Annotated[int, Field(ge=1)] = 200
-    websocket_ping_interval_s: Annotated[float, Field(gt=0)] = 25.0
-    websocket_frame_size_max_bytes: Annotated[int, Field(ge=1_024)] = 64 * 1024
-    sse_heartbeat_interval_s: Annotated[float, Field(gt=0)] = 15.0
-    token_expiry_warning_s: Annotated[float, Field(gt=0)] = 60.0
-    slow_reader_patience_s: Annotated[float, Field(gt=0)] = 10.0
-    reconnect_spread_ms: Annotated[int, Field(ge=1)] = 5_000
-    drain_patience_s: Annotated[float, Field(gt=0)] = 3.0
-    trusted_documents_only: bool = False
-    request_body_size_max_bytes: Annotated[int, Field(ge=1_024)] = 256 * 1024
     relay_batch_size_max: Annotated[int, Field(ge=1)] = 500
     relay_poll_interval_ms: Annotated[int, Field(ge=1)] = 250
     worker_poll_interval_ms: Annotated[int, Field(ge=1)] = 250
@@ -218,6 +303,10 @@ class Settings(BaseSettings):
     @property
     def development(self) -> bool:
         return self.environment is Environment.DEVELOPMENT
+
+    @property
+    def introspects(self) -> bool:
+        return self.development if self.introspection is None else self.introspection
 
     @property
     def database(self) -> str:
@@ -237,11 +326,41 @@ class Settings(BaseSettings):
         return self.public_url or f"http://{self.host}:{self.port}"
 
     @property
+    def issuer(self) -> str:
+        """Who issues tokens (RFC 8414, section 2)."""
+        return self.token_issuer or self.base_url
+
+    @property
+    def device_page_url(self) -> str:
+        """The page where a user goes on who has scanned a car's QR code."""
+        return self.device_verification_url or f"{self.issuer}/device"
+
+    @property
+    def serves_sandbox_tenant(self) -> bool:
+        """Whether clients of the sandbox tenant get tokens: by default only while developing."""
+        return self.development if self.sandbox_tenant is None else self.sandbox_tenant
+
+    @property
     def backup_sub_mchid(self) -> str:
         """The sub-merchant of the backup route, or nothing; in development the sandbox's where none is set."""
         if self.wechat_pay_backup_sub_mchid is None:
             return SANDBOX_BACKUP_SUB_MCHID if self.development else ""
         return self.wechat_pay_backup_sub_mchid
+
+    @property
+    def plan_id(self) -> int | None:
+        """The template of contracts for deductions, or None where there are none; in development the sandbox's."""
+        return self.wechat_pay_plan_id or (SANDBOX_PLAN_ID if self.development else None)
+
+    @property
+    def alipay_app(self) -> str:
+        """The app by which Alipay is asked, or nothing where it is not offered; in development the sandbox's."""
+        return self.alipay_app_id or (SANDBOX_ALIPAY_APP_ID if self.development else "")
+
+    @property
+    def alipay_seller(self) -> str:
+        """Who receives what is paid by Alipay (the PID); in development the sandbox's."""
+        return self.alipay_seller_id or (SANDBOX_ALIPAY_SELLER_ID if self.development else "")
 
     @property
     def arrival_template_id(self) -> str:

@@ -52,19 +52,45 @@ class PaymentState(StrEnum):
 
 
 class RechargeState(StrEnum):
-    """Of one attempt to recharge through one issuer; SUBMITTED covers accepted and unknown alike."""
+    """Of one attempt to recharge through one issuer; SUBMITTED covers accepted and unknown alike.
+
+    NOT_ACCEPTED is one that its issuer did not take, so that another one was looked for; SURPLUS is such a one that
+    was recharged after all, beside whatever became of the order.
+    """
 
     SUBMITTED = "SUBMITTED"
     SUCCEEDED = "SUCCEEDED"
     REFUSED = "REFUSED"
     REVERSED = "REVERSED"
+    NOT_ACCEPTED = "NOT_ACCEPTED"
+    SURPLUS = "SURPLUS"
 
 
 class PaymentMethod(StrEnum):
     """How a user pays an order."""
 
     WECHAT_PAY = "WECHAT_PAY"
+    ALIPAY = "ALIPAY"
     WALLET = "WALLET"
+    MANDATE = "MANDATE"
+
+
+class MandateState(StrEnum):
+    """Of a mandate to deduct without a password. From the last three nothing leads back."""
+
+    PENDING = "PENDING"  # 待签约
+    ACTIVE = "ACTIVE"
+    REVOKED = "REVOKED"  # by the user, here
+    ENDED = "ENDED"  # by the user at the channel, or by its time
+    REFUSED = "REFUSED"  # not signed in time, or a newer one took its place
+
+
+class HealthMark(StrEnum):
+    """How a line to a payment channel has done lately. Only what is DOWN gives way to others."""
+
+    HEALTHY = "HEALTHY"
+    SUSPECT = "SUSPECT"
+    DOWN = "DOWN"
 
 
 class ReservationState(StrEnum):
@@ -89,6 +115,7 @@ class ErrorKind(StrEnum):
     SURPLUS_PAYMENT = "SURPLUS_PAYMENT"
     RECHARGE_REFUSED = "RECHARGE_REFUSED"
     RECHARGED_AFTER_FAILURE = "RECHARGED_AFTER_FAILURE"
+    SURPLUS_RECHARGE = "SURPLUS_RECHARGE"
     REFUND_ABNORMAL = "REFUND_ABNORMAL"
     RECHARGE_REVERSED = "RECHARGE_REVERSED"
     LATE_TOP_UP = "LATE_TOP_UP"
@@ -120,6 +147,18 @@ class StaffRole(StrEnum):
     SUPPORT = "SUPPORT"
     RISK = "RISK"
     FINANCE = "FINANCE"
+    FINANCE_DIRECTOR = "FINANCE_DIRECTOR"
+    AUDITOR = "AUDITOR"
+    ADMIN = "ADMIN"
+    OPERATIONS = "OPERATIONS"
+
+
+class Switch(StrEnum):
+    """What is turned on and off while the service runs."""
+
+    HIDE_MARKETING = "HIDE_MARKETING"
+    SIMPLIFIED_PAGES = "SIMPLIFIED_PAGES"
+    MAINTENANCE = "MAINTENANCE"  # 维护
 
 
 class InterventionAction(StrEnum):
@@ -147,6 +186,14 @@ class SuspensionReason(StrEnum):
 class CardBrand(StrEnum):
     SINOPEC = "SINOPEC"  # 中石化
     PETROCHINA = "PETROCHINA"  # 中石油
+
+
+class CardCondition(StrEnum):
+    """What a card issuer says of a card."""
+
+    USABLE = "USABLE"
+    BLOCKED = "BLOCKED"  # lost, frozen or expired
+    UNKNOWN_CARD = "UNKNOWN_CARD"
 
 
 class StationBrand(StrEnum):
@@ -204,3 +251,91 @@ class CodePurpose(StrEnum):
     """What a code that was sent by SMS is good for."""
 
     BIND_PHONE = "BIND_PHONE"
+    STEP_UP = "STEP_UP"
+    SIGN_IN = "SIGN_IN"
+
+
+class BillEntryKind(StrEnum):
+    """What one line of a bill, or the row of ours that it should meet, is about."""
+
+    PAYMENT = "PAYMENT"
+    REFUND = "REFUND"
+    RECHARGE = "RECHARGE"
+    REVERSAL = "REVERSAL"
+    TRANSFER = "TRANSFER"
+
+
+class ReconciliationState(StrEnum):
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    REFUSED = "REFUSED"  # the bill could not be used
+    STOPPED = "STOPPED"  # whoever ran it died, and another run has begun since
+
+
+class DifferenceClass(StrEnum):
+    """How a bill and our books differ about one key; what agrees has no class and no row."""
+
+    AMOUNT_DIFF = "AMOUNT_DIFF"
+    STATUS_DIFF = "STATUS_DIFF"
+    LONG = "LONG"  # 长款: the bill has it, we do not
+    SHORT = "SHORT"  # 短款: we have it, the bill does not
+    DUPLICATE = "DUPLICATE"
+    OVERTAKEN = "OVERTAKEN"  # the sides agree since two people have decided, so the decision is to be taken back
+
+
+class DifferenceState(StrEnum):
+    WAITING = "WAITING"  # the bill of the next day may have it
+    OPEN = "OPEN"
+    PROPOSED = "PROPOSED"
+    RESOLVED = "RESOLVED"
+    SELF_RESOLVED = "SELF_RESOLVED"
+    OVERTAKEN = "OVERTAKEN"
+
+
+class DifferenceOutcome(StrEnum):
+    """Where two people move what stands in suspense."""
+
+    REFUND = "REFUND"
+    TRANSIT = "TRANSIT"
+    WRITE_OFF = "WRITE_OFF"
+
+
+class DifferenceStep(StrEnum):
+    """What can happen to a difference; each is a line of its story."""
+
+    FOUND = "FOUND"
+    GRACE_OVER = "GRACE_OVER"
+    FOUND_AGAIN = "FOUND_AGAIN"
+    SUSPENDED = "SUSPENDED"
+    PROPOSED = "PROPOSED"
+    APPROVED = "APPROVED"
+    SELF_RESOLVED = "SELF_RESOLVED"
+    OVERTAKEN = "OVERTAKEN"
+
+
+class ClientKind(StrEnum):
+    """Which program asks for tokens; the kind says by which grants it may."""
+
+    MINI_PROGRAM = "MINI_PROGRAM"
+    CAR = "CAR"
+    PARTNER = "PARTNER"
+    STAFF = "STAFF"
+
+
+class SessionEnd(StrEnum):
+    """Why a session is over before its time."""
+
+    SIGNED_OUT = "SIGNED_OUT"  # by its own device
+    ENDED_BY_OWNER = "ENDED_BY_OWNER"  # from the list of sessions
+    REFRESH_TOKEN_REUSED = "REFRESH_TOKEN_REUSED"
+    CODE_REUSED = "CODE_REUSED"
+    TOO_MANY = "TOO_MANY"
+    OWNER_GONE = "OWNER_GONE"
+    CLIENT_DISABLED = "CLIENT_DISABLED"
+
+
+class DeviceCodeState(StrEnum):
+    PENDING = "PENDING"
+    APPROVED = "APPROVED"
+    DENIED = "DENIED"
+    CLAIMED = "CLAIMED"  # its token was given out

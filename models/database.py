@@ -17,29 +17,41 @@ from tortoise import Tortoise
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.context import TortoiseContext
 from tortoise.migrations.api.migrate import migrate as migrate_with_config
+from tortoise.migrations.recorder import MigrationRecorder
 from tortoise.transactions import in_transaction as tortoise_transaction
 
 from kernel.clock import utc_now
 from kernel.logs import get_logger
 from kernel.settings import Settings, get_settings
 from kernel.tasks import inside_transaction, spawn
-from models import partitions
+from models import joining, partitions
 
 APP_LABEL = "models"
 MODEL_MODULES = (
+    "models.access",
     "models.cards",
     "models.events",
     "models.finance",
+    "models.funds",
     "models.identity",
     "models.jobs",
     "models.ledger",
+    "models.mandates",
     "models.messages",
     "models.offers",
     "models.orders",
+    "models.organisations",
     "models.payments",
     "models.pricing",
+    "models.reconciliation",
     "models.reviews",
+    "models.sign_ins",
+    "models.staff_actions",
     "models.stations",
+    "models.step_up",
+    "models.switches",
+    "models.usage",
+    "models.voice",
     "models.webhooks",
 )
 
@@ -88,6 +100,7 @@ def _connection(url: str, settings: Settings) -> dict[str, Any]:
         }
     if parts.scheme in {"postgres", "postgresql"}:
         options: dict[str, Any] = dict(parse_qsl(parts.query))
+        reading = reading_connections(settings)
         statement_timeout_ms = str(int(settings.database_command_timeout_s * STATEMENT_SHARE * 1_000))
         return {
             "engine": "models.engines.postgres",
@@ -98,7 +111,8 @@ def _connection(url: str, settings: Settings) -> dict[str, Any]:
                 "password": unquote(parts.password) if parts.password else None,
                 "database": parts.path.lstrip("/"),
                 "minsize": 1,
-                "maxsize": settings.database_pool_size_max,
+                "maxsize": settings.database_pool_size_max - reading,
+                "plain_size_max": reading,
                 # Without these a lost packet hangs a request, and the shutdown, for good.
                 "command_timeout": settings.database_command_timeout_s,
                 "timeout": settings.database_connect_timeout_s,
@@ -112,6 +126,14 @@ def _connection(url: str, settings: Settings) -> dict[str, Any]:
             },
         }
     raise UnsupportedDatabase(f"DATABASE_URL has the unsupported scheme {parts.scheme!r}")
+
+
+def reading_connections(settings: Settings) -> int:
+    """Return how many of the connections to PostgreSQL are for reading alone: never more than a third of them all.
+
+    Where that is none, everybody takes theirs from the pool.
+    """
+    return min(settings.database_reading_connections_max, settings.database_pool_size_max // 3)
 
 
 async def migrate(url: str) -> None:
@@ -128,6 +150,14 @@ async def migrate(url: str) -> None:
             await prepare(now=utc_now(), months_ahead=settings.ledger_partitions_ahead_months)
         finally:
             await Tortoise.close_connections()
+
+
+async def pending_migrations() -> list[str]:
+    """Return the names of the migrations that the open database has not seen yet, in their order."""
+    rows = await MigrationRecorder(Tortoise.get_connection("default")).applied_migrations()
+    applied = {key.name for key in rows}
+    found = (path.stem for path in (Path(__file__).parent / "migrations").glob("[0-9]*.py"))
+    return sorted(name for name in found if name not in applied)
 
 
 def patient(settings: Settings) -> Settings:
@@ -149,9 +179,10 @@ async def connected(url: str, settings: Settings | None = None) -> AsyncIterator
 
 
 async def drain() -> None:
-    """Wait for the transactions whose callers were cancelled."""
+    """Wait for the transactions whose callers were cancelled, and for the reads that are under way."""
     while _running:
         await asyncio.wait(set(_running))
+    await joining.drain()
 
 
 def dialect() -> str:
@@ -182,6 +213,11 @@ def guarded(guard: Callable[[], Awaitable[None]]) -> Iterator[None]:
         yield
     finally:
         _guard.reset(token)
+
+
+def is_guarded() -> bool:
+    """Say whether a transaction that begins in this context has to call a guard."""
+    return _guard.get() is not None
 
 
 def transactional(work: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tortoise import fields
 from tortoise.models import Model
 
@@ -58,3 +60,21 @@ class FinanceJournal(Model):
     class Meta:
         table = "finance_journal"
         unique_together = (("generation", "stream", "position", "line_number"),)
+
+
+class FinanceDay(Model):
+    """A business day (Asia/Shanghai) whose report is closed, as the ledger stood then. Never changed, never removed.
+
+    `boundaries` says by shard up to which position of the ledger the day goes; what is booked later under an earlier
+    time belongs to the next day. `sums` has a line for each account: what it held, what was debited and credited, and
+    by which postings.
+    """
+
+    id = fields.UUIDField(primary_key=True)
+    business_day = fields.DateField(unique=True)
+    boundaries: fields.JSONField[dict[str, int]] = fields.JSONField()
+    sums: fields.JSONField[list[dict[str, Any]]] = fields.JSONField()
+    closed_at = UtcDatetimeField()
+
+    class Meta:
+        table = "finance_day"

@@ -64,12 +64,16 @@ class MessageScan(Model):
 
 
 class UserPhone(Model):
-    """The phone of a user: sealed, with a keyed digest to find it again, and a mask for people."""
+    """The phone of a user: sealed, with a keyed digest to find it again, and a mask for people.
+
+    `phone_tail` is the mask's end, by which staff find an account.
+    """
 
     user_id: fields.UUIDField[UUID] = fields.UUIDField(primary_key=True)
     phone_sealed = fields.BinaryField()
     phone_digest = fields.CharField(max_length=64, db_index=True)
     phone_masked = fields.CharField(max_length=24)
+    phone_tail = fields.CharField(max_length=4)
     bound_at = UtcDatetimeField()
 
     class Meta:

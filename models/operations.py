@@ -227,6 +227,42 @@ class AppendOnlyRows(Statements):
         return " AND ".join(f'"{column}" = NEW."{column}"' for column in key.split(", "))
 
 
+class AppendOnlyFor(Statements):
+    """A table whose rows are never changed, and never removed before they are so many days old.
+
+    The database's own clock says how old, so that no program can forget sooner than this, whatever it is set to.
+    SQLite's REPLACE removes a row without firing its triggers, so a row under an id that exists is refused before that.
+    """
+
+    def __init__(self, table: str, *, column: str, days: int) -> None:
+        self.table, self.column, self.days = table, column, days
+
+    def describe(self) -> str:
+        return f"{self.table} is append-only, and kept for {self.days} days at least"
+
+    def for_dialect(self, dialect: str) -> list[str]:
+        table, column, days = self.table, self.column, self.days
+        if dialect == "postgres":
+            return [
+                f"CREATE FUNCTION {table}_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                f"IF TG_OP = 'DELETE' THEN IF OLD.{column} < now() - interval '{days} days' THEN RETURN OLD; END IF; "
+                "END IF; RAISE EXCEPTION '% is append-only', TG_TABLE_NAME "
+                "USING ERRCODE = 'integrity_constraint_violation'; END $$",
+                f'CREATE TRIGGER "{table}_append_only" BEFORE UPDATE OR DELETE ON "{table}" '
+                f"FOR EACH ROW EXECUTE FUNCTION {table}_refuse_change()",
+                f'CREATE TRIGGER "{table}_no_truncate" BEFORE TRUNCATE ON "{table}" '
+                f"FOR EACH STATEMENT EXECUTE FUNCTION {table}_refuse_change()",
+            ]
+        refuse = f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        return [
+            f'CREATE TRIGGER "{table}_no_update" BEFORE UPDATE ON "{table}" {refuse}',
+            f'CREATE TRIGGER "{table}_no_delete" BEFORE DELETE ON "{table}" '
+            f"WHEN OLD.{column} >= datetime('now', '-{days} days') {refuse}",
+            f'CREATE TRIGGER "{table}_no_replace" BEFORE INSERT ON "{table}" WHEN EXISTS '  # noqa: S608 -- literals.
+            f'(SELECT 1 FROM "{table}" WHERE "id" = NEW."id") {refuse}',
+        ]
+
+
 class PartialIndex(Statements):
     """An index over the rows that meet a condition."""
 

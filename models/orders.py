@@ -17,7 +17,8 @@ from models.offers import Offer
 class RechargeOrder(Model):
     """One recharge of one card. `version` counts transitions and guards each of them.
 
-    `amount_fen` arrives on the card and `price_fen` is paid for it; they differ where an offer was taken.
+    `amount_fen` arrives on the card and `price_fen` is paid for it; they differ where an offer was taken. An order for
+    a card of an organisation remembers that, and as which member the user has ordered it.
     """
 
     id = fields.UUIDField(primary_key=True)
@@ -37,6 +38,9 @@ class RechargeOrder(Model):
     pay_deadline_at = UtcDatetimeField()
     created_at = UtcDatetimeField()
     updated_at = UtcDatetimeField()
+    # No foreign keys: those would take locks that a removal of the member waits for in another order.
+    organisation_id = fields.UUIDField(null=True)
+    member_id = fields.UUIDField(null=True)
 
     user_id: UUID
     card_id: UUID
@@ -73,7 +77,10 @@ class OrderTransition(Model):
 
 
 class RechargeAttempt(Model):
-    """One submission to a card issuer. Its id is the issuer's idempotency key."""
+    """One submission to a card issuer. Its id is the issuer's idempotency key.
+
+    `sends` counts how often it was sent under that id; more than once means that an answer is missing.
+    """
 
     id = fields.UUIDField(primary_key=True)
     order: fields.ForeignKeyRelation[RechargeOrder] = fields.ForeignKeyField(
@@ -85,6 +92,7 @@ class RechargeAttempt(Model):
     issuer_order_id = fields.CharField(max_length=64, null=True)
     state = fields.CharEnumField(RechargeState, max_length=16)
     cost_fen = fields.BigIntField(null=True)
+    sends = fields.IntField(default=1, db_default=1)
     submitted_at = UtcDatetimeField()
     settled_at = UtcDatetimeField(null=True)
 

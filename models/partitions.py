@@ -109,6 +109,13 @@ async def prepare(*, now: datetime, months_ahead: int) -> Prepared:
     return Prepared(tuple(month.partition for month in missing), moved_count)
 
 
+async def missing(*, now: datetime, months_ahead: int) -> list[str]:
+    """Return the partitions of this month and of so many to come that are not there. Only for PostgreSQL."""
+    there = set(await _found(EXISTING))
+    wanted = (Month.of(now).plus(ahead).partition for ahead in range(months_ahead + 1))
+    return [each for each in wanted if each not in there]
+
+
 async def _lock_as_postings_do() -> None:
     """Take the tables in the order in which a posting takes them, so that neither waits for the other in a circle."""
     await _execute("LOCK TABLE ledger_transaction IN SHARE ROW EXCLUSIVE MODE")

@@ -70,7 +70,10 @@ class ErrorEntry(Model):
 
 
 class ManualCase(Model):
-    """What two people decide: one proposes an outcome, another one approves it."""
+    """What two people decide: one proposes an outcome, another one approves it.
+
+    `version` counts the proposals, so that an approval is of one of them.
+    """
 
     id = fields.UUIDField(primary_key=True)
     key = fields.CharField(max_length=96, unique=True)
@@ -79,8 +82,11 @@ class ManualCase(Model):
         "models.RechargeOrder", on_delete=fields.RESTRICT
     )
     user_id = fields.UUIDField()
+    # The recharge that it is about, of the several that an order may have.
+    attempt_id = fields.UUIDField(null=True)
     amount_fen = fields.BigIntField()
     state = fields.CharEnumField(CaseState, max_length=16)
+    version = fields.IntField(default=1, db_default=1)
     outcome = fields.CharEnumField(CaseOutcome, max_length=16, null=True)
     reason = fields.CharField(max_length=256)
     proposed_by = fields.UUIDField(null=True)

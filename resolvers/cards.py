@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from domain.cards import operations
+from datetime import timedelta
+
+from domain.cards import checking, operations
 from resolvers.payloads import payload
-from schema.types.cards import BindCardInput, Card
+from schema.types.cards import BindCardInput, Card, CheckCardInput, CheckCardSuccess
 from schema.types.context import Info
 from schema.types.inputs import Given
-from schema.types.payloads import BindCardPayload, BindCardSuccess
+from schema.types.payloads import BindCardPayload, BindCardSuccess, CheckCardPayload
+from schema.types.relay import key_of
 
 
 @payload
@@ -21,3 +24,18 @@ async def bind_card(info: Info, input: Given[BindCardInput]) -> BindCardPayload:
         now=context.now,
     )
     return BindCardSuccess(card=Card.of(row))
+
+
+@payload
+async def check_card(info: Info, input: Given[CheckCardInput]) -> CheckCardPayload:
+    context, services = info.context, info.context.services
+    checked = await checking.check(
+        viewer=context.signed_in,
+        card_id=key_of(input.card_id, "Card"),
+        issuers=services.third_parties.issuers,
+        rules=services.policy.routing,
+        sealer=services.sealer,
+        interval=timedelta(seconds=services.settings.card_check_interval_s),
+        now=context.now,
+    )
+    return CheckCardSuccess.of(checked)

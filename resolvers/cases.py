@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from domain.identity import staff
 from domain.orders import cases as operations
 from domain.orders import reviewing
 from kernel.states import StaffRole
+from resolvers.approving import signature
 from resolvers.payloads import payload
-from resolvers.refusals import refusals
 from schema.types.cases import (
     ApproveCaseInput,
     Case,
@@ -25,6 +27,7 @@ from schema.types.enums import ReviewDecision
 from schema.types.inputs import Given
 from schema.types.payloads import CasePayload, ProposeReversalPayload, ReviewOrderPayload
 from schema.types.prices import After, First
+from schema.types.refusals import refusals
 from schema.types.relay import Page, key_of
 
 REVIEWERS = frozenset({StaffRole.RISK})
@@ -45,6 +48,18 @@ async def cases(info: Info, first: First = 20, after: After = None) -> CaseConne
         member = await staff.require(viewer=info.context.signed_in)
         rows = await operations.waiting(staff=member, first=page.limit, after=page.after_id)
     return page.connection(rows, Case.of)
+
+
+async def review_by_key(info: Info, key: UUID) -> OrderReview | None:
+    member = await staff.require(viewer=info.context.signed_in)
+    row = await reviewing.any_review(staff=member, review_id=key)
+    return OrderReview.of(row) if row else None
+
+
+async def case_by_key(info: Info, key: UUID) -> Case | None:
+    member = await staff.require(viewer=info.context.signed_in)
+    row = await operations.any_case(staff=member, case_id=key)
+    return Case.of(row) if row else None
 
 
 @payload
@@ -85,8 +100,9 @@ async def propose_outcome(info: Info, input: Given[ProposeOutcomeInput]) -> Case
 @payload
 async def approve_case(info: Info, input: Given[ApproveCaseInput]) -> CasePayload:
     row = await operations.approve(
-        staff=await staff.require(viewer=info.context.signed_in, roles=DECIDERS),
+        signature=await signature(info, input.second_factor, DECIDERS),
         case_id=key_of(input.case_id, "Case"),
+        version=input.version,
         outcome=input.outcome,
         now=info.context.now,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from domain.identity import codes, phones
+from domain.account import phones
+from domain.identity import codes
 from domain.identity.codes import CodePolicy
 from domain.messages import consents
 from domain.messages.consents import Watch
@@ -39,7 +40,8 @@ async def bind_phone(info: Info, input: Given[BindPhoneInput]) -> BindPhonePaylo
     row = await phones.bind(
         viewer=context.signed_in,
         code=input.code,
-        phones=services.third_parties.platforms.phones,
+        grant=input.step_up_grant,
+        numbers=services.third_parties.platforms.phones,
         sealer=services.sealer,
         now=context.now,
     )
@@ -68,17 +70,15 @@ async def request_sms_code(info: Info, input: Given[RequestSmsCodeInput]) -> Req
 @payload
 async def confirm_phone(info: Info, input: Given[ConfirmPhoneInput]) -> BindPhonePayload:
     context, services = info.context, info.context.services
-    phone = await codes.confirm(
+    row = await phones.confirm(
         viewer=context.signed_in,
         phone=input.phone,
-        purpose=CodePurpose.BIND_PHONE,
-        subject=str(context.signed_in.user_id),
         code=input.code,
+        grant=input.step_up_grant,
         sealer=services.sealer,
         policy=CodePolicy.of(services.settings),
         now=context.now,
     )
-    row = await phones.keep(user_id=context.signed_in.user_id, phone=phone, sealer=services.sealer, now=context.now)
     return BindPhoneSuccess(phone=BoundPhone.of(row))
 
 

@@ -7,12 +7,12 @@ from datetime import timedelta
 from domain.events import acks
 from domain.orders import arrivals
 from resolvers.payloads import payload
-from resolvers.refusals import refusals
 from schema.types.context import Info
 from schema.types.inputs import Given
 from schema.types.notices import AckNoticeInput, AckNoticeSuccess, ArrivalGap, NoticeConnection
 from schema.types.payloads import AckNoticePayload
 from schema.types.prices import First
+from schema.types.refusals import refusals
 from schema.types.relay import page_size
 from schema.types.streams import After
 

@@ -13,6 +13,8 @@ from schema.types.relay import Page
 
 async def offers(info: Info, first: First = 20, after: After = None) -> OfferConnection:
     page = Page.of(first, after, maximum=info.context.services.settings.page_size_max)
+    if info.context.services.switches.state.marketing_hidden:
+        return page.connection([], Offer.of)
     rows = await queries.open_now(first=page.limit, after=page.after_id, now=info.context.now)
     return page.connection(rows, Offer.of)
 

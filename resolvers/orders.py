@@ -6,10 +6,12 @@ from typing import Annotated
 
 import strawberry
 
+from domain.account import payment_passwords
 from domain.orders import drafts, face_checks, operations, paying, queries
-from domain.orders.operations import CREATE, Wanted
+from domain.orders.creating import Wanted
+from domain.orders.operations import CREATE
+from resolvers.account import keeper_of
 from resolvers.payloads import payload
-from resolvers.refusals import refusals
 from schema.types.context import Info
 from schema.types.inputs import Given
 from schema.types.orders import (
@@ -34,6 +36,7 @@ from schema.types.payloads import (
     StartFaceCheckPayload,
     SyncDraftOrdersPayload,
 )
+from schema.types.refusals import refusals
 from schema.types.relay import key_of
 
 
@@ -71,7 +74,10 @@ async def pay_recharge(info: Info, input: Given[PayRechargeInput]) -> PayRecharg
         order_id=key_of(input.order_id, "Order"),
         idempotency_key=input.idempotency_key,
         method=input.method,
+        alternatives=input.alternatives,
+        alipay_code=input.alipay_auth_code,
         face_token=input.face_token,
+        payment_password=payment_passwords.Given(input.payment_password, keeper_of(info)),
         channels=services.third_parties.channels,
         face=services.third_parties.face,
         policy=services.policy,

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from kernel.errors import YoukaError
 from schema.types.context import Info
-from schema.types.errors import UserError, to_user_error
+from schema.types.errors import to_user_error
+from schema.types.user_error import UserError
 
 T = TypeVar("T")
 

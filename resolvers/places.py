@@ -10,9 +10,9 @@ from domain.stations.geo import Location
 from domain.stations.places import SearchText, at, search
 from domain.stations.ports import Places
 from kernel.errors import ServiceNotConfigured
-from resolvers.refusals import refusals
 from schema.types.context import Info
 from schema.types.places import MapLocationInput, Place
+from schema.types.refusals import refusals
 from schema.types.relay import page_size
 
 RADIUS_DEFAULT_M = 10_000

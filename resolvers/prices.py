@@ -8,10 +8,10 @@ from uuid import UUID
 import strawberry
 
 from domain.pricing import queries
-from resolvers.refusals import refusals
 from schema.types.context import Info
 from schema.types.enums import Product
 from schema.types.prices import After, First, Price, PriceConnection, PriceZone, listed_after, listed_page
+from schema.types.refusals import refusals
 from schema.types.relay import page_size
 
 

@@ -9,10 +9,10 @@ import strawberry
 
 from domain.stations import queries
 from domain.stations.geo import Location
-from resolvers.refusals import refusals
 from schema.types.context import Info
 from schema.types.enums import Product, StationSort
 from schema.types.prices import After, First
+from schema.types.refusals import refusals
 from schema.types.relay import key_of, page_size
 from schema.types.stations import (
     LocationInput,
@@ -92,6 +92,7 @@ async def _nearest(
         after=nearest_after(after),
         limit=limit,
         now=info.context.now,
+        rows_of=info.context.loaders.stations.load_many,
     )
     return [nearest_edge(row) for row in rows]
 
@@ -108,5 +109,6 @@ async def _cheapest(
         after=cheapest_after(after),
         limit=limit,
         now=info.context.now,
+        rows_of=info.context.loaders.stations.load_many,
     )
     return [cheapest_edge(row) for row in rows]

@@ -7,7 +7,6 @@ from uuid import UUID
 from domain.webhooks import operations, queries
 from domain.webhooks.ports import Asked
 from resolvers.payloads import payload
-from resolvers.refusals import refusals
 from schema.types.context import Info
 from schema.types.inputs import Given
 from schema.types.payloads import (
@@ -19,6 +18,7 @@ from schema.types.payloads import (
     SendTestWebhookPayload,
     UpdateWebhookPayload,
 )
+from schema.types.refusals import refusals
 from schema.types.relay import Page, key_of
 from schema.types.webhooks import (
     After,
@@ -30,6 +30,7 @@ from schema.types.webhooks import (
     UpdateWebhookInput,
     Webhook,
     WebhookConnection,
+    WebhookDelivery,
     WebhookInput,
     WebhookSecretSuccess,
     WebhookSuccess,
@@ -44,11 +45,13 @@ async def webhooks(info: Info, first: First = 20, after: After = None) -> Webhoo
 
 
 async def webhook_by_key(info: Info, key: UUID) -> Webhook | None:
-    viewer = info.context.viewer
-    if viewer is None or queries.SCOPE not in viewer.scopes:
-        return None
-    row = await queries.owned(viewer=viewer, webhook_id=key)
+    row = await queries.owned(viewer=info.context.signed_in, webhook_id=key)
     return Webhook.of(row) if row else None
+
+
+async def delivery_by_key(info: Info, key: UUID) -> WebhookDelivery | None:
+    row = await queries.delivery(viewer=info.context.signed_in, delivery_id=key)
+    return WebhookDelivery.of(row) if row else None
 
 
 @payload

@@ -16,6 +16,9 @@ from sandbox.store import Document
 
 SILENCE_MAX_S = 60.0
 URL_LENGTH_MAX = 255
+# Who sends this need not wait out a silence: the answer says at once, by the same header, that none would come.
+TELL_SILENCE = "X-Sandbox-Tell-Silence"
+SILENCE_STATUS = 504
 
 
 class Refused(Exception):
@@ -24,6 +27,14 @@ class Refused(Exception):
     def __init__(self, status: int, code: str, message: str) -> None:
         self.status, self.code, self.message = status, code, message
         super().__init__(f"{status} {code}: {message}")
+
+
+class Silence(Exception):
+    """No answer would come, and the asking side wants to be told so."""
+
+
+def told_of_silence(_request: Request, _silence: Exception) -> Response:
+    return Response(status_code=SILENCE_STATUS, headers={TELL_SILENCE: "1"})
 
 
 def target_of(request: Request) -> str:
@@ -74,7 +85,9 @@ def callback_url(document: Document) -> str:
 
 
 async def keep_silent(request: Request) -> None:
-    """Say nothing until the asking side hangs up."""
+    """Say nothing until the asking side hangs up. Raises Silence where it wants to be told that nothing would come."""
+    if TELL_SILENCE in request.headers:
+        raise Silence
     try:
         async with asyncio.timeout(SILENCE_MAX_S):
             while (await request.receive())["type"] != "http.disconnect":

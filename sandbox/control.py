@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.aggregators import Aggregator
 from sandbox.answers import Refused, json_endpoint
 from sandbox.courier import AT_ONCE, ORDERS, Courier
 from sandbox.faults import Faults, FaultUnknown
@@ -40,11 +41,12 @@ class Control:
         issuer: IssuerSandbox,
         login: WeChatOpenSandbox,
         face: TencentFaceSandbox,
+        aggregators: Sequence[Aggregator] = (),
         more: Sequence[StateOf] = (),
     ) -> None:
         self._store, self._faults, self._courier = store, faults, courier
         self._pay, self._issuer, self._login, self._face = pay, issuer, login, face
-        self._more = more
+        self._aggregators, self._more = aggregators, more
 
     def routes(self) -> list[Route]:
         return [
@@ -56,6 +58,7 @@ class Control:
             Route("/control/face", json_endpoint(self._verify_face), methods=["POST"]),
             Route("/control/faults", json_endpoint(self._set_faults), methods=["POST"]),
             Route("/control/settle", json_endpoint(self._settle), methods=["POST"]),
+            Route("/control/deposit", json_endpoint(self._set_deposit), methods=["POST"]),
             Route("/control/repeat-callbacks", json_endpoint(self._repeat_callbacks), methods=["POST"]),
         ]
 
@@ -115,7 +118,7 @@ class Control:
         state, attempt_id, refund_no = given.get("state"), given.get("attempt_id"), given.get("out_refund_no")
         settled: Document | None
         if isinstance(attempt_id, str) and state in RECHARGE_STATES:
-            settled = self._issuer.settle(attempt_id, str(state))
+            settled = self._settle_recharge(attempt_id, str(state))
         elif isinstance(refund_no, str) and state in REFUND_STATES:
             settled = self._pay.settle_refund(refund_no, str(state))
         else:
@@ -124,6 +127,23 @@ class Control:
         if settled is None:
             raise Refused(404, "NOT_FOUND", "there is no such recharge or refund")
         return settled
+
+    def _settle_recharge(self, attempt_id: str, state: str) -> Document | None:
+        """Look for the recharge at the issuer, and at the aggregators by the number as they know it."""
+        settled = self._issuer.settle(attempt_id, state)
+        for books in self._aggregators:
+            settled = settled or books.settle(attempt_id.replace("-", ""), state)
+        return settled
+
+    def _set_deposit(self, given: Document) -> Document:
+        """Set what an aggregator has of our money: `{"issuer": "ofpay", "fen": …}`."""
+        fen = given.get("fen")
+        named = [books for books in self._aggregators if books.name == given.get("issuer")]
+        if not named or not isinstance(fen, int) or isinstance(fen, bool) or fen < 0:
+            names = ", ".join(books.name for books in self._aggregators)
+            raise Refused(400, "PARAM_ERROR", f"issuer: {names}; fen is a whole number")
+        named[0].set_deposit(fen)
+        return named[0].state()
 
     def _repeat_callbacks(self, given: Document) -> Document:
         """Send every callback about `subject` (out_trade_no, out_refund_no or attempt_id) once more, held ones too.

@@ -23,6 +23,7 @@ AT_ONCE, OLDEST_FIRST, NEWEST_FIRST = "at_once", "oldest_first", "newest_first"
 ORDERS = (AT_ONCE, OLDEST_FIRST, NEWEST_FIRST)
 
 Signer = Callable[[bytes], dict[str, str]]
+Taken = Callable[[httpx.Response], bool]
 
 log = get_logger(__name__)
 
@@ -36,12 +37,14 @@ class Courier:
     def __init__(self, store: Store, faults: Faults) -> None:
         self._store, self._faults = store, faults
         self._signers: dict[str, Signer] = {}
+        self._taken: dict[str, Taken] = {}
         self._client = httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False)
         self._turns = asyncio.Semaphore(TRIES_AT_ONCE_MAX)
         self._tasks: set[asyncio.Task[object]] = set()
 
-    def add_sender(self, sender: str, signer: Signer) -> None:
-        self._signers[sender] = signer
+    def add_sender(self, sender: str, signer: Signer, *, taken: Taken = lambda answer: answer.is_success) -> None:
+        """Introduce a third party: how it signs a body by headers, and which answer says that it was taken."""
+        self._signers[sender], self._taken[sender] = signer, taken
 
     def start(self, work: Coroutine[Any, Any, object], *, name: str) -> None:
         """Run work of a third party in the background until the sandbox stops."""
@@ -105,6 +108,14 @@ class Courier:
         if not await self._try(delivery["id"]) and delivery.get("held"):
             self.start(self._deliver(delivery["id"]), name=f"callback {delivery['event']}")
 
+    async def post(self, url: str, headers: dict[str, str], body: bytes) -> int:
+        """Send once what belongs to no delivery, and return the status of the answer, or 0 where there was none."""
+        try:
+            headers = {"Content-Type": "application/json", **headers}
+            return (await self._client.post(url, content=body, headers=headers)).status_code
+        except httpx.HTTPError:
+            return 0
+
     async def stop(self) -> None:
         await cancel_and_wait(*self._tasks)
         await self._client.aclose()
@@ -121,6 +132,7 @@ class Courier:
         delivery = self._store.get(Kind.DELIVERY, id)
         assert delivery is not None
         body = delivery["body"].encode()
+        headers: dict[str, str] = {}
         try:
             async with self._turns:
                 headers = {"Content-Type": "application/json", **self._signers[delivery["sender"]](body)}
@@ -128,11 +140,12 @@ class Courier:
         except httpx.HTTPError as error:
             result, delivered = type(error).__name__, False
         else:
-            result, delivered = str(response.status_code), response.is_success
+            result, delivered = str(response.status_code), self._taken[delivery["sender"]](response)
         # Another try of the same delivery may have written in the meantime.
         delivery = self._store.get(Kind.DELIVERY, id) or delivery
         now = utc_now().isoformat()
         delivery["tries"].append({"at": now, "result": result})
+        delivery["headers"] = headers
         if delivered:
             delivery["delivered_at"] = delivery["delivered_at"] or now
         self._store.put(Kind.DELIVERY, id, delivery)

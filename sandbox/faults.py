@@ -2,7 +2,17 @@
 
 issuer: `accept_then_timeout` accepts and never answers; `refuse` accepts and then refuses by callback;
 `refuse_at_once` refuses in the answer; `error_500` fails before anything is accepted; `silent` succeeds without a
-callback; `stuck` stays PROCESSING until /control/settle.
+callback; `stuck` stays PROCESSING until /control/settle; `not_accepted` answers that it is not accepted, and remembers
+that; `down` fails questions about the deposit and about cards.
+
+ofpay, juhe, fulu: `accept_then_timeout`, `refuse`, `error_500`, `silent` and `stuck` are as above, and
+`error_500_after` fails behind the acceptance; `low_deposit` and `maintenance` answer that it is not accepted,
+`refuse_at_once` that this card cannot be recharged, and `unknown_code` with a code that says nothing for certain;
+`success_after_failure` and `reversal` tell one end and then the other; `forged` calls back with the wrong end, by
+another hand where callbacks are signed; `down` fails every question but submissions.
+
+Bills of issuers: `bill_omits` leaves a line out, `bill_adds` a strange one, `bill_drifts` takes a fen more,
+`bill_cut_off` and `bill_altered` damage the file, and `bill_not_ready` has none yet.
 
 payment: `no_callback` is paid without a callback; `timeout` creates the order and never answers; `close_timeout`
 closes the order and never answers; `close_lost` never answers a close and leaves the order open; `prepay_error_500` and
@@ -11,7 +21,29 @@ closes the order and never answers; `close_lost` never answers a close and leave
 refund: `processing` stays so until /control/settle; `abnormal` ends ABNORMAL, `closed` ends CLOSED; `timeout` accepts
 and never answers; `error_500` fails every request.
 
+bill: `not_ready` is still being made; `omit` lacks the newest payment, `extra` has one that nobody made, `drift` is a
+fen off, all with sums that fit; `altered` is another file than was signed for, `cut_off` lacks its end, `sums`
+contradicts itself, `other_day` is of the day before; `error_500` fails every request.
+
+certificates: `timeout` never answers; `error_500` fails every request; `forged` is signed by somebody else,
+`wrong_key` sealed so that it does not open.
+
+contract: `timeout` accepts a deduction and never answers; `refuse` refuses it, `fail` accepts it and fails, `stuck`
+leaves it until /control/deduction; `no_callback` tells of nothing; `error_500` fails every request.
+
 `payment:1900000210` and `refund:1900000210` hold for one sub-merchant only, and go before `payment` and `refund`.
+
+alipay: `timeout` creates the trade and never answers; `close_timeout`, `close_lost`, `prepay_error_500`,
+`query_error_500` and `error_500` as of `payment`; `unsigned`, `sha1` and `altered` spoil the signature of every answer.
+
+alipay_refund: `pending` stays so until /control/settle-alipay; `timeout` accepts and never answers; `error_500` fails
+every request.
+
+alipay_notice: `none` tells of nothing; `forged` is signed with another key, `altered` is changed behind its signature,
+`sha1` is signed by the older algorithm.
+
+alipay_bill: `omit` leaves the newest line out, `extra` has one that nobody paid, `drift` is a fen off in one, `cut`
+lacks its end, `unready` is not made yet, `error_500` fails the download.
 
 callbacks, of everybody: `hold` keeps each until /control/repeat-callbacks; `twice` sends each two times at once.
 
@@ -30,6 +62,10 @@ price_platform: `timeout` never answers; `error_500` fails every request; `garba
 on its way, `old_answer` answers another request; `drift` and `jump` sign other prices than were published, all a little
 or far off.
 
+bank: `timeout` carries a transfer out and never answers, `error_500_after` the same with a 500; `error_500` fails
+before anything is taken on; `refuse` refuses for good; `pending` leaves it until /control/bank-transfer; `down` fails
+every question; `forged` is altered behind its signature, `old_answer` answers another request.
+
 `times` counts requests, and a client that repeats a failed one uses up several.
 """
 
@@ -42,8 +78,31 @@ DEFAULT_ISSUER_DELAY_MS = 150
 ISSUER_DELAY_MAX_MS = 600_000
 TIMES_MAX = 1_000_000
 
+BILL_FAULTS = frozenset({"bill_omits", "bill_adds", "bill_drifts", "bill_cut_off", "bill_altered", "bill_not_ready"})
+# What an aggregator does to a recharge, from its acceptance on.
+AGGREGATOR_ACCEPTING = frozenset(
+    {
+        "accept_then_timeout",
+        "error_500_after",
+        "refuse",
+        "refuse_at_once",
+        "silent",
+        "stuck",
+        "low_deposit",
+        "maintenance",
+        "unknown_code",
+        "success_after_failure",
+        "reversal",
+        "forged",
+    }
+)
+OF_AGGREGATOR = AGGREGATOR_ACCEPTING | BILL_FAULTS | {OK, "error_500", "down"}
+OF_ISSUER = {"accept_then_timeout", "refuse", "refuse_at_once", "error_500", "silent", "stuck", "not_accepted", "down"}
+AGGREGATORS = ("ofpay", "juhe", "fulu")
+
 MODES = {
-    "issuer": frozenset({OK, "accept_then_timeout", "refuse", "refuse_at_once", "error_500", "silent", "stuck"}),
+    "issuer": OF_ISSUER | BILL_FAULTS | {OK},
+    **dict.fromkeys(AGGREGATORS, OF_AGGREGATOR),
     "payment": frozenset(
         {
             OK,
@@ -56,11 +115,36 @@ MODES = {
             "error_500",
         }
     ),
+    "alipay": frozenset(
+        {
+            OK,
+            "timeout",
+            "close_timeout",
+            "close_lost",
+            "prepay_error_500",
+            "query_error_500",
+            "error_500",
+            "unsigned",
+            "sha1",
+            "altered",
+        }
+    ),
+    "alipay_refund": frozenset({OK, "pending", "timeout", "error_500"}),
+    "alipay_notice": frozenset({OK, "none", "forged", "altered", "sha1"}),
+    "alipay_bill": frozenset({OK, "omit", "extra", "drift", "cut", "unready", "error_500"}),
     "refund": frozenset({OK, "processing", "abnormal", "closed", "timeout", "error_500"}),
+    "bill": frozenset(
+        {OK, "not_ready", "omit", "extra", "drift", "altered", "cut_off", "sums", "other_day", "error_500"}
+    ),
+    "certificates": frozenset({OK, "timeout", "error_500", "forged", "wrong_key"}),
+    "contract": frozenset({OK, "timeout", "refuse", "fail", "stuck", "no_callback", "error_500"}),
     "callbacks": frozenset({OK, "hold", "twice"}),
     "face": frozenset({OK, "timeout", "error_500", "rate_limit"}),
     "sms": frozenset({OK, "timeout", "error_500", "limit"}),
     "lbs": frozenset({OK, "timeout", "error_500", "quota", "quota_per_second", "garbage"}),
+    "bank": frozenset(
+        {OK, "timeout", "error_500", "error_500_after", "refuse", "pending", "down", "forged", "old_answer"}
+    ),
     "price_platform": frozenset({OK, "timeout", "error_500", "garbage", "forged", "old_answer", "drift", "jump"}),
     "wechat_open": frozenset(
         {
@@ -105,7 +189,7 @@ class Faults:
             raise FaultUnknown("issuer_delay_ms is not a number of milliseconds")
         modes = {subject: mode for subject, mode in wanted.items() if subject in self._modes}
         for subject, mode in modes.items():
-            if mode not in self._modes[subject]:
+            if not isinstance(mode, str) or mode not in self._modes[subject]:
                 raise FaultUnknown(f"{subject} knows {', '.join(sorted(self._modes[subject]))}")
         for subject, mode in modes.items():
             self._store.put(Kind.FAULT, subject, {"mode": mode, "times": None if mode == OK else times})

@@ -32,7 +32,8 @@ from sandbox.crypto import (
     unix_time,
     unseal,
 )
-from sandbox.faults import OK, Faults
+from sandbox.faults import BILL_FAULTS, OK, Faults
+from sandbox.issuer_bills import SIGNS, of_day, write_bill
 from sandbox.keys import Keys
 from sandbox.store import Document, Kind, Store
 
@@ -42,7 +43,12 @@ CARD_PATTERNS = {"SINOPEC": r"100011\d{13}", "PETROCHINA": r"9\d{15}"}
 BASIS_POINTS = 10_000
 REFUSAL = "卡状态异常，不能充值"
 REVERSAL = "充值已冲正，金额已退回"
-ACCEPTING_FAULTS = frozenset({"accept_then_timeout", "refuse", "refuse_at_once", "silent", "stuck"})
+SHUT = "备付金不足，暂不受理"
+ACCEPTING_FAULTS = frozenset({"accept_then_timeout", "refuse", "refuse_at_once", "silent", "stuck", "not_accepted"})
+# What an answer itself ends a recharge as.
+ENDED_AT_ONCE = {"refuse_at_once": ("REFUSED", REFUSAL), "not_accepted": ("NOT_ACCEPTED", SHUT)}
+DEPOSIT_FEN = 100_000_000
+OWNER, BLOCKED_TAIL, UNKNOWN_TAIL = "*伟", "0000", "9999"
 
 Handler = Callable[[Request, Document], Awaitable[Document]]
 
@@ -65,6 +71,9 @@ class IssuerSandbox:
         return [
             Route(recharges, self._signed(self._submit), methods=["POST"]),
             Route(f"{recharges}/{{attempt_id}}", self._signed(self._query), methods=["GET"]),
+            Route("/issuer/v1/deposit", self._signed(self._deposit), methods=["GET"]),
+            Route("/issuer/v1/card-checks", self._signed(self._check_card), methods=["POST"]),
+            Route("/issuer/v1/bills/{day}", self._bill, methods=["GET"]),
         ]
 
     def resume(self) -> None:
@@ -148,15 +157,17 @@ class IssuerSandbox:
 
     def _accept(self, attempt_id: str, wanted: Document, mode: str) -> Document:
         now = utc_now()
-        refused = mode in {"refuse", "refuse_at_once"}
+        state, reason = ENDED_AT_ONCE.get(mode, ("PROCESSING", ""))
+        will = None if mode == "stuck" or state != "PROCESSING" else "REFUSED" if mode == "refuse" else "SUCCEEDED"
         recharge: Document = {
             **wanted,
             "attempt_id": attempt_id,
             "issuer_order_id": f"IC{now.astimezone(SHANGHAI):%Y%m%d%H%M%S}{random_digits(10)}",
-            "state": "REFUSED" if mode == "refuse_at_once" else "PROCESSING",
+            "state": state,
             "cost_fen": None,
-            "reason": REFUSAL if mode == "refuse_at_once" else "",
-            "settles_as": None if mode in {"stuck", "refuse_at_once"} else "REFUSED" if refused else "SUCCEEDED",
+            "reason": reason,
+            "settles_as": will,
+            "settled_at": None,
             "settles_at": (now + timedelta(milliseconds=self._faults.issuer_delay_ms)).isoformat(),
             "silent": mode == "silent",
             "created_at": now.isoformat(),
@@ -171,6 +182,37 @@ class IssuerSandbox:
         if recharge is None:
             raise Refused(404, "RECHARGE_NOT_FOUND", "充值单不存在")
         return self._describe(recharge)
+
+    def _fail_where_down(self) -> None:
+        if self._faults.take("issuer", among=frozenset({"down"})) != OK:
+            raise Refused(500, "SYSTEM_ERROR", "系统异常")
+
+    async def _deposit(self, _request: Request, _given: Document) -> Document:
+        self._fail_where_down()
+        spent = [each["cost_fen"] or 0 for each in self._store.where(Kind.RECHARGE, "state", "SUCCEEDED")]
+        return {"available_fen": DEPOSIT_FEN - sum(spent)}
+
+    async def _check_card(self, _request: Request, given: Document) -> Document:
+        self._fail_where_down()
+        reference = text(given, "reference", r"[0-9A-Za-z]{16,64}")
+        number = self._card_number(member(given, "card_number"), reference)
+        condition = {BLOCKED_TAIL: "BLOCKED", UNKNOWN_TAIL: "UNKNOWN_CARD"}.get(number[-4:], "USABLE")
+        return {"reference": reference, "condition": condition, "owner": OWNER}
+
+    async def _bill(self, request: Request) -> Response:
+        """Answer with a file, which carries its own digest."""
+        try:
+            self._assert_signed(request, b"")
+        except Refused as error:
+            return Response(_error(error), error.status, media_type="application/json")
+        fault = self._faults.take("issuer", among=BILL_FAULTS)
+        if fault == "bill_not_ready":
+            return Response(status_code=404)
+        recharges = [each for state in SIGNS for each in self._store.where(Kind.RECHARGE, "state", state)]
+        billed = of_day(recharges, request.path_params["day"])
+        secret = self._keys.issuer_secret
+        bill = write_bill(billed, secret=secret, digest="sha256", encoding="utf-8", fault=fault)
+        return Response(bill, media_type="text/csv")
 
     async def _settle_later(self, attempt_id: str) -> None:
         recharge = self._store.get(Kind.RECHARGE, attempt_id)
@@ -195,7 +237,7 @@ class IssuerSandbox:
         if state != "REVERSED":
             margin = self._settings.issuer_margin_basis_points
             recharge["cost_fen"] = cost_fen(recharge["amount_fen"], margin) if state == "SUCCEEDED" else None
-        recharge["state"] = state
+        recharge["state"], recharge["settled_at"] = state, utc_now().isoformat()
         recharge["reason"] = {"REFUSED": REFUSAL, "REVERSED": REVERSAL}.get(state, "")
         self._store.put(Kind.RECHARGE, attempt_id, recharge)
         if not recharge["silent"]:

@@ -20,13 +20,15 @@ CREATE TABLE IF NOT EXISTS record (
 )
 """
 # What requests look for by another name than the id; the rest is looked for when the sandbox starts.
-INDEXED = ("prepay_id", "out_trade_no", "subject")
+INDEXED = ("prepay_id", "trade_no", "out_trade_no", "subject")
 
 
 class Kind(StrEnum):
     TRADE = "trade"
     REFUND = "refund"
     RECHARGE = "recharge"
+    AGGREGATED = "aggregated"
+    DEPOSIT = "deposit"
     DELIVERY = "delivery"
     LOGIN_CODE = "login_code"
     FACE = "face"
@@ -37,6 +39,14 @@ class Kind(StrEnum):
     MESSAGE = "message"
     PRICE_DOCUMENT = "price_document"
     SMS = "sms"
+    CERTIFICATE = "certificate"
+    PLATFORM = "platform"
+    CONTRACT = "contract"
+    ALIPAY_TRADE = "alipay_trade"
+    ALIPAY_REFUND = "alipay_refund"
+    ALIPAY_CODE = "alipay_code"
+    BANK_TRANSFER = "bank_transfer"
+    BANK_ARRIVAL = "bank_arrival"
 
 
 class Store:

@@ -3,70 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import secrets
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from kernel.clock import SHANGHAI, utc_now
-from kernel.settings import Settings
-from sandbox.answers import Refused, callback_url, keep_silent, member, parse, positive, target_of, text
-from sandbox.courier import Courier
-from sandbox.crypto import (
-    is_current,
-    random_digits,
-    random_text,
-    seal,
-    signature_matches,
-    signature_of,
-    unix_time,
-)
-from sandbox.faults import OK, Faults
-from sandbox.keys import Keys
+from sandbox.answers import Refused, callback_url, keep_silent, member, positive, text
+from sandbox.crypto import random_digits
+from sandbox.faults import OK
 from sandbox.store import Document, Kind, Store
+from sandbox.wechat_pay_desk import NUMBER, Desk
 from sandbox.wechat_pay_documents import describe_refund, describe_refund_outcome, describe_trade
 
-SCHEME = "WECHATPAY2-SHA256-RSA2048"
-SENDER = "wechat_pay"
-NUMBER = r"[0-9A-Za-z_\-|*]{6,32}"
 REFUND_NUMBER = r"[0-9A-Za-z_\-|*@]{1,64}"
 REFUND_DELAY_S = 0.15
 # 关闭: nothing of it went back, so that it does not count against what may still be refunded.
 RETURNED_NOTHING = "CLOSED"
-
-Handler = Callable[[Request, Document], Awaitable[Document | None]]
 
 
 class PayRefused(ValueError):
     """The pretend payer cannot pay this order; the message says why."""
 
 
-def merchants_of(settings: Settings) -> tuple[str, ...]:
-    """Return the sub-merchants of the house: the main one, and that of the backup route where there is one."""
-    return tuple(merchant for merchant in (settings.wechat_pay_sub_mchid, settings.backup_sub_mchid) if merchant)
-
-
 class WeChatPaySandbox:
-    def __init__(self, *, settings: Settings, keys: Keys, store: Store, faults: Faults, courier: Courier) -> None:
-        self._settings, self._keys, self._store = settings, keys, store
-        self._faults, self._courier = faults, courier
-        self.merchants = merchants_of(settings)
-        courier.add_sender(SENDER, self._signature_headers)
+    def __init__(self, *, desk: Desk, store: Store) -> None:
+        self._desk, self._settings, self._store, self._courier = desk, desk.settings, store, desk.courier
+        self.merchants = desk.merchants
 
     def routes(self) -> list[Route]:
         trades = "/v3/pay/partner/transactions"
         refunds = "/v3/refund/domestic/refunds"
         return [
-            Route(f"{trades}/jsapi", self._signed(self._prepay), methods=["POST"]),
-            Route(f"{trades}/out-trade-no/{{number}}", self._signed(self._query), methods=["GET"]),
-            Route(f"{trades}/out-trade-no/{{number}}/close", self._signed(self._close), methods=["POST"]),
-            Route(refunds, self._signed(self._refund), methods=["POST"]),
-            Route(f"{refunds}/{{number}}", self._signed(self._query_refund), methods=["GET"]),
+            Route(f"{trades}/jsapi", self._desk.signed(self._prepay), methods=["POST"]),
+            Route(f"{trades}/out-trade-no/{{number}}", self._desk.signed(self._query), methods=["GET"]),
+            Route(f"{trades}/out-trade-no/{{number}}/close", self._desk.signed(self._close), methods=["POST"]),
+            Route(refunds, self._desk.signed(self._refund), methods=["POST"]),
+            Route(f"{refunds}/{{number}}", self._desk.signed(self._query_refund), methods=["GET"]),
+            Route(
+                f"{refunds}/{{number}}/apply-abnormal-refund", self._desk.signed(self._pay_elsewhere), methods=["POST"]
+            ),
         ]
 
     def resume(self) -> None:
@@ -79,72 +57,9 @@ class WeChatPaySandbox:
             if refund["settles_as"]:
                 self._courier.start(self._settle_later(refund["out_refund_no"]), name="refund")
 
-    def _signed(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        """Check the signature of each request first, and sign each answer to one whose signature was good."""
-
-        async def endpoint(request: Request) -> Response:
-            body = await request.body()
-            if not self._is_signed(request, body):
-                refusal = {"code": "SIGN_ERROR", "message": "签名错误，请检查后再试"}
-                return Response(json.dumps(refusal, ensure_ascii=False), 401, media_type="application/json")
-            status = 200
-            try:
-                answer = await handler(request, parse(body) if request.method == "POST" else {})
-            except Refused as error:
-                status, answer = error.status, {"code": error.code, "message": error.message}
-            content = b"" if answer is None else json.dumps(answer, ensure_ascii=False).encode()
-            headers = self._signature_headers(content)
-            if answer is None:
-                return Response(status_code=204, headers=headers)
-            return Response(content, status, media_type="application/json", headers=headers)
-
-        return endpoint
-
-    def _is_signed(self, request: Request, body: bytes) -> bool:
-        scheme, _, rest = request.headers.get("Authorization", "").partition(" ")
-        given = dict(re.findall(r'(\w+)="([^"]*)"', rest))
-        if scheme != SCHEME or given.get("mchid") != self._settings.wechat_pay_sp_mchid:
-            return False
-        if given.get("serial_no") != self._keys.merchant_serial or not is_current(given.get("timestamp", "")):
-            return False
-        try:
-            lines = [request.method, target_of(request), given["timestamp"], given["nonce_str"], body.decode()]
-            message = "\n".join(lines) + "\n"
-            return signature_matches(self._keys.merchant_key, message, given["signature"])
-        except (KeyError, UnicodeDecodeError):
-            return False
-
-    def _signature_headers(self, body: bytes) -> dict[str, str]:
-        timestamp, nonce = unix_time(), random_text(32)
-        message = f"{timestamp}\n{nonce}\n{body.decode()}\n"
-        return {
-            "Request-ID": random_text(40),
-            "Wechatpay-Nonce": nonce,
-            "Wechatpay-Serial": self._keys.platform_serial,
-            "Wechatpay-Signature": signature_of(self._keys.platform_key, message),
-            "Wechatpay-Signature-Type": SCHEME,
-            "Wechatpay-Timestamp": timestamp,
-        }
-
-    def _merchant(self, given: Document, *, sp: bool = True) -> str:
-        """Return the sub-merchant of a request: one of those that the service provider of the house acts for."""
-        if sp and given.get("sp_mchid") != self._settings.wechat_pay_sp_mchid:
-            raise Refused(400, "PARAM_ERROR", "sp_mchid 与签名的商户号不一致")
-        merchant = given.get("sub_mchid")
-        if merchant not in self.merchants:
-            raise Refused(403, "NO_AUTH", "特约商户未授权")
-        return str(merchant)
-
-    def _fail_if_asked(self, subject: str, merchant: str, *modes: str) -> None:
-        if self._faults.take(subject, among=frozenset({"error_500", *modes}), merchant=merchant) != OK:
-            raise Refused(500, "SYSTEM_ERROR", "系统异常，请稍后重试")
-
-    def _asked_for(self, mode: str, subject: str, merchant: str) -> bool:
-        return self._faults.take(subject, among=frozenset({mode}), merchant=merchant) == mode
-
     async def _prepay(self, request: Request, given: Document) -> Document:
-        merchant = self._merchant(given)
-        self._fail_if_asked("payment", merchant, "prepay_error_500")
+        merchant = self._desk.merchant(given)
+        self._desk.fail_if_asked("payment", merchant, "prepay_error_500")
         if given.get("sp_appid") != self._settings.wechat_pay_sp_appid:
             raise Refused(400, "APPID_MCHID_NOT_MATCH", "appid 和 mch_id 不匹配")
         number = text(given, "out_trade_no", NUMBER)
@@ -176,19 +91,19 @@ class WeChatPaySandbox:
             raise Refused(400, "ORDER_CLOSED", "订单已关闭")
         elif trade["state"] != "NOTPAY":
             raise Refused(400, "ORDERPAID", "该订单已支付")
-        if self._asked_for("timeout", "payment", merchant):
+        if self._desk.asked_for("timeout", "payment", merchant):
             await keep_silent(request)
         return {"prepay_id": trade["prepay_id"]}
 
     async def _query(self, request: Request, _given: Document) -> Document:
-        merchant = self._merchant(dict(request.query_params))
-        self._fail_if_asked("payment", merchant, "query_error_500")
+        merchant = self._desk.merchant(dict(request.query_params))
+        self._desk.fail_if_asked("payment", merchant, "query_error_500")
         return describe_trade(self._trade(request, merchant), self._settings)
 
     async def _close(self, request: Request, given: Document) -> None:
-        merchant = self._merchant(given)
-        self._fail_if_asked("payment", merchant)
-        if self._asked_for("close_lost", "payment", merchant):
+        merchant = self._desk.merchant(given)
+        self._desk.fail_if_asked("payment", merchant)
+        if self._desk.asked_for("close_lost", "payment", merchant):
             await keep_silent(request)
             return
         trade = self._trade(request, merchant)
@@ -197,12 +112,12 @@ class WeChatPaySandbox:
         if trade["state"] != "NOTPAY":
             raise Refused(400, "ORDERPAID", "该订单已支付")
         self._store.put(Kind.TRADE, trade["out_trade_no"], {**trade, "state": "CLOSED"})
-        if self._asked_for("close_timeout", "payment", merchant):
+        if self._desk.asked_for("close_timeout", "payment", merchant):
             await keep_silent(request)
 
     async def _refund(self, request: Request, given: Document) -> Document:
-        merchant = self._merchant(given, sp=False)
-        self._fail_if_asked("refund", merchant)
+        merchant = self._desk.merchant(given, sp=False)
+        self._desk.fail_if_asked("refund", merchant)
         number, amount = text(given, "out_refund_no", REFUND_NUMBER), member(given, "amount")
         wanted: Document = {
             "sub_mchid": merchant,
@@ -228,13 +143,13 @@ class WeChatPaySandbox:
         if refunded + wanted["refund"] > trade["total"]:
             raise Refused(403, "NOT_ENOUGH", "申请退款金额大于订单可退金额")
         refund = self._begin_refund(number, {**wanted, "notify_url": callback_url(given)}, trade)
-        if self._asked_for("timeout", "refund", merchant):
+        if self._desk.asked_for("timeout", "refund", merchant):
             await keep_silent(request)
         return describe_refund(refund)
 
     def _begin_refund(self, number: str, wanted: Document, trade: Document) -> Document:
         modes = {"processing": None, "abnormal": "ABNORMAL", "closed": "CLOSED"}
-        mode = self._faults.take("refund", among=frozenset(modes), merchant=trade["sub_mchid"])
+        mode = self._desk.one_of(frozenset(modes), "refund", trade["sub_mchid"])
         refund: Document = {
             **wanted,
             "out_refund_no": number,
@@ -252,11 +167,38 @@ class WeChatPaySandbox:
         return refund
 
     async def _query_refund(self, request: Request, _given: Document) -> Document:
-        merchant = self._merchant(dict(request.query_params), sp=False)
-        self._fail_if_asked("refund", merchant)
+        merchant = self._desk.merchant(dict(request.query_params), sp=False)
+        self._desk.fail_if_asked("refund", merchant)
         refund = self._store.get(Kind.REFUND, request.path_params["number"])
         if refund is None or refund["sub_mchid"] != merchant:
             raise Refused(404, "RESOURCE_NOT_EXISTS", "退款单不存在")
+        return describe_refund(refund)
+
+    async def _pay_elsewhere(self, request: Request, given: Document) -> Document:
+        """发起异常退款: what could not go back goes to a bank card of the user, or to the merchant."""
+        merchant = self._desk.merchant(given, sp=False)
+        self._desk.fail_if_asked("refund", merchant)
+        refund = self._store.get(Kind.REFUND, text(given, "out_refund_no", REFUND_NUMBER))
+        if refund is None or (refund["sub_mchid"], refund["refund_id"]) != (merchant, request.path_params["number"]):
+            raise Refused(404, "RESOURCE_NOT_EXISTS", "退款单不存在")
+        where = text(given, "type", "USER_BANK_CARD|MERCHANT_BANK_CARD")
+        if where == "USER_BANK_CARD":
+            serial = request.headers.get("Wechatpay-Serial", "")
+            text(given, "bank_type", r"[A-Z_]{1,16}")
+            card = self._desk.hand.read_field(serial, text(given, "bank_account", r".{1,1024}"))
+            holder = self._desk.hand.read_field(serial, text(given, "real_name", r".{1,1024}"))
+            if not re.fullmatch(r"\d{12,19}", card) or not holder:
+                raise Refused(400, "PARAM_ERROR", "银行卡信息不符合规则")
+        if refund["status"] == "PROCESSING":
+            return describe_refund(refund)
+        if refund["status"] != "ABNORMAL":
+            raise Refused(400, "INVALID_REQUEST", "退款单状态不是退款异常")
+        refund |= {"status": "PROCESSING", "settles_as": "SUCCESS", "paid_to": where}
+        if self._desk.one_of(frozenset({"processing"}), "refund", merchant) != OK:
+            refund["settles_as"] = None
+        self._store.put(Kind.REFUND, refund["out_refund_no"], refund)
+        if refund["settles_as"]:
+            self._courier.start(self._settle_later(refund["out_refund_no"]), name="refund")
         return describe_refund(refund)
 
     def pay(self, prepay_id: str, *, force: bool = False) -> Document:
@@ -276,7 +218,7 @@ class WeChatPaySandbox:
         trade["transaction_id"] = f"4200{now:%Y%m%d%H%M%S}{random_digits(10)}"
         trade["success_time"] = now.isoformat(timespec="seconds")
         self._store.put(Kind.TRADE, trade["out_trade_no"], trade)
-        if not self._asked_for("no_callback", "payment", trade["sub_mchid"]):
+        if not self._desk.asked_for("no_callback", "payment", trade["sub_mchid"]):
             self._notify("TRANSACTION.SUCCESS", "transaction", "支付成功", trade, describe_trade(trade, self._settings))
         return describe_trade(trade, self._settings)
 
@@ -301,31 +243,8 @@ class WeChatPaySandbox:
         return describe_refund(refund)
 
     def _notify(self, event: str, kind: str, summary: str, subject: Document, document: Document) -> None:
-        now = utc_now().astimezone(SHANGHAI)
-        nonce = random_text(12)
-        plaintext = json.dumps(document, ensure_ascii=False).encode()
-        envelope = {
-            "id": f"EV-{now:%Y%m%d%H%M%S}{random_digits(12)}",
-            "create_time": now.isoformat(timespec="seconds"),
-            "resource_type": "encrypt-resource",
-            "event_type": event,
-            "summary": summary,
-            "resource": {
-                "original_type": kind,
-                "algorithm": "AEAD_AES_256_GCM",
-                "ciphertext": seal(self._keys.api_v3_key, plaintext, nonce=nonce.encode(), associated_data=kind),
-                "associated_data": kind,
-                "nonce": nonce,
-            },
-        }
-        self._courier.send(
-            id=str(envelope["id"]),
-            sender=SENDER,
-            event=event,
-            subject=subject["out_refund_no" if kind == "refund" else "out_trade_no"],
-            url=subject["notify_url"],
-            body=json.dumps(envelope, ensure_ascii=False).encode(),
-        )
+        number = subject["out_refund_no" if kind == "refund" else "out_trade_no"]
+        self._desk.notify(event, kind, summary, subject=number, url=subject["notify_url"], document=document)
 
     def _trade(self, request: Request, merchant: str) -> Document:
         """Return the merchant's order. One of another merchant is one that it does not have."""

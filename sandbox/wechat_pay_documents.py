@@ -5,7 +5,14 @@ from __future__ import annotations
 from kernel.settings import Settings
 from sandbox.store import Document
 
-STATE_WORDS = {"NOTPAY": "订单未支付", "SUCCESS": "支付成功", "REFUND": "订单发生过退款", "CLOSED": "订单已关闭"}
+STATE_WORDS = {
+    "NOTPAY": "订单未支付",
+    "SUCCESS": "支付成功",
+    "REFUND": "订单发生过退款",
+    "CLOSED": "订单已关闭",
+    "ACCEPT": "已接收，等待扣款",
+    "PAY_FAIL": "扣款失败",
+}
 
 
 def describe_trade(trade: Document, settings: Settings) -> Document:
@@ -23,7 +30,7 @@ def describe_trade(trade: Document, settings: Settings) -> Document:
     if trade["transaction_id"]:
         document |= {
             "transaction_id": trade["transaction_id"],
-            "trade_type": "JSAPI",
+            "trade_type": "AUTH" if "contract_id" in trade else "JSAPI",
             "bank_type": "OTHERS",
             "success_time": trade["success_time"],
         }

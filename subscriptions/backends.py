@@ -8,12 +8,13 @@ every channel where messages may have been lost.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from broadcaster import Event
 from broadcaster._backends.base import BroadcastBackend
 
-from kernel.pubsub import single
+from kernel.pubsub import publish_all, single
 from subscriptions.links import Link
 
 MESSAGES_QUEUED_MAX = 1_024
@@ -68,6 +69,10 @@ class RedisBackend(Link, BroadcastBackend):
     async def publish(self, channel: str, message: Any) -> None:
         """Hand one message to Redis. Raises redis.exceptions.RedisError where Redis did not take it."""
         await self._client.publish(channel, message)
+
+    async def publish_all(self, messages: Sequence[tuple[str, str]]) -> None:
+        """Hand messages with their channels to Redis, in their order. Raises redis.exceptions.RedisError."""
+        await publish_all(self._client, messages)
 
     async def next_published(self) -> Event:
         return await self._arrived.get()

@@ -30,6 +30,8 @@ from subscriptions.hub import PAGE_SIZE, steadily
 
 # These say where a client starts; they do not say what it is shown.
 STARTING_ARGUMENTS = ("after", "device")
+# Some milliseconds of writing, after which others have their turn.
+MEMBERS_PER_TURN = 250
 
 Key: TypeAlias = tuple[str, str | None, bytes, tuple[object, ...]]
 
@@ -46,6 +48,13 @@ class Cohort:
         self.ended: list[list[dict[str, Any]] | None] = []
         self._executor, self._prepared, self._context, self._events = executor, prepared, context, events
         self._following = False
+        # What is being handed out, for whoever joins before it has reached everybody.
+        self._current: Delivery | None = None
+
+    def join(self, member: Member) -> None:
+        self.members[member] = None
+        if self._current is not None:
+            member.hold(self._current)
 
     async def run(self) -> None:
         """Execute for each event until the source ends, and end every member then."""
@@ -56,7 +65,7 @@ class Cohort:
                 async for event in source:
                     # What a stream begins with is for each member to see once, when it joins.
                     if self._following:
-                        self._hand_out(await self._executor.render(self._prepared, self._context, event))
+                        await self._hand_out(await self._executor.render(self._prepared, self._context, event))
         except Exception as error:
             errors = failure(error, self._context)
         self.ended.append(errors)
@@ -79,23 +88,31 @@ class Cohort:
                 yield event
                 self.position = event.position
 
-    def _hand_out(self, delivery: Delivery) -> None:
-        for member in tuple(self.members):
-            if member.live:
-                if delivery.position > member.position:
+    async def _hand_out(self, delivery: Delivery) -> None:
+        """Hand it to every member, and let the loop do other things in between: writing to thousands takes a while."""
+        self._current = delivery
+        members = tuple(self.members)
+        for start in range(0, len(members), MEMBERS_PER_TURN):
+            if start:
+                await asyncio.sleep(0)
+            for member in members[start : start + MEMBERS_PER_TURN]:
+                if not member.live:
+                    member.hold(delivery)
+                elif delivery.position > member.position and not member.gone:
                     member.outlet.deliver(delivery)
-            else:
-                member.hold(delivery)
+        self._current = None
 
 
 class Member:
     """One operation in its cohort. To the execution that catches up, it is a source that ends where the cohort is."""
 
-    __slots__ = ("_cohort", "_cursor", "_held", "_held_max", "_overflowed", "catching_up", "live", "outlet", "position")
+    __slots__ = (
+        "_cohort", "_cursor", "_held", "_held_max", "_overflowed", "catching_up", "gone", "live", "outlet", "position",
+    )  # fmt: skip
 
     def __init__(self, cohort: Cohort, outlet: Outlet, *, held_max: int) -> None:
         self.outlet = outlet
-        self.live = False
+        self.live = self.gone = False
         self.position = 0
         self._cohort = cohort
         self._cursor: str | None = None
@@ -159,6 +176,7 @@ class Member:
 
     def end(self, errors: list[dict[str, Any]] | None) -> None:
         if self.live or errors:
+            self.gone = True
             self._cohort.members.pop(self, None)
             self.outlet.end(errors)
 
@@ -209,7 +227,7 @@ class Cohorts:
         source = await self._executor.source(prepared, context, events=joining)
         cohort = self._join(_key(prepared, context), prepared, context)
         member = joining.source = Member(cohort, outlet(rule.policy), held_max=self._held_max)
-        cohort.members[member] = None
+        cohort.join(member)
         member.catching_up = spawn(self._catch_up(member, source, prepared, context), name="cohort:catch-up")
         return Membership(rule.policy, partial(self._leave, member, cohort))
 
@@ -224,6 +242,7 @@ class Cohorts:
     def _leave(self, member: Member, cohort: Cohort) -> None:
         if member.catching_up:
             member.catching_up.cancel()
+        member.gone = True
         cohort.members.pop(member, None)
         running = self._cohorts.get(cohort.key)
         if running and running[0] is cohort and not cohort.members:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
@@ -20,14 +21,15 @@ from subscriptions import messages
 from subscriptions.deliveries import Delivery
 from subscriptions.errors import internal_error, refusal
 from subscriptions.execution import Prepared
-from subscriptions.identity import TOKEN_EXPIRED, Expiry, identify, renewal_of, renewed
+from subscriptions.identity import Expiry, identify, renewal_of, renewed
 from subscriptions.limits import ConnectionLimitReached, MessageRate, Place, ServerRestarting, TooManyMessages
 from subscriptions.messages import MessageMalformed
 from subscriptions.operations import Engine, Operation
+from subscriptions.origins import Origins
 from subscriptions.outbox import Outbox
+from subscriptions.reception import Reception
 from subscriptions.requests import (
     NESTING_MAX,
-    Documents,
     RequestMalformed,
     RequestRefused,
     nested_deeper_than,
@@ -37,6 +39,8 @@ from subscriptions.wire import wire_of
 
 SUBPROTOCOL = "graphql-transport-ws"
 RESTARTING = "Server restarting"
+# Clients count their operations, so thousands have the same few names; who has another one has it written anew.
+MESSAGES_KEPT_MAX = 8
 
 
 class OperationLimitReached(YoukaError):
@@ -53,7 +57,8 @@ class Desk:
 
     settings: Settings
     engine: Engine
-    documents: Documents
+    reception: Reception
+    origins: Origins
 
 
 class _Frames:
@@ -63,7 +68,12 @@ class _Frames:
         self._id = id
 
     def next(self, delivery: Delivery) -> bytes:
-        return messages.next_of(self._id, delivery.payload)
+        written = delivery.messages.get(self._id)
+        if written is None:
+            written = messages.next_of(self._id, delivery.payload)
+            if len(delivery.messages) < MESSAGES_KEPT_MAX:
+                delivery.messages[self._id] = written
+        return written
 
     def error(self, errors: list[dict[str, Any]]) -> bytes:
         return messages.error_of(self._id, errors)
@@ -78,13 +88,23 @@ class Conversation:
 
     __slots__ = (
         "_acknowledged", "_beat_timer", "_closed", "_context", "_desk", "_expiry", "_heard_at", "_init_timer",
-        "_initialised", "_loop", "_operations", "_outbox", "_place", "_rate", "_retiring", "_stopped", "_websocket",
-        "_wire",
+        "_initialised", "_loop", "_on_lost", "_operations", "_outbox", "_rate", "_retiring", "_stopped",
+        "_websocket", "_wire", "place",
     )  # fmt: skip
 
-    def __init__(self, desk: Desk, websocket: WebSocket, context: Context, place: Place) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        websocket: WebSocket,
+        context: Context,
+        place: Place,
+        *,
+        on_lost: Callable[[Conversation], None],
+    ) -> None:
         settings = desk.settings
-        self._desk, self._websocket, self._context, self._place = desk, websocket, context, place
+        self._desk, self._context, self.place, self._on_lost = desk, context, place, on_lost
+        # Until it is known who speaks; there are kilobytes in it.
+        self._websocket: WebSocket | None = websocket
         self._loop = asyncio.get_running_loop()
         self._wire = wire_of(websocket)
         self._outbox = Outbox(
@@ -97,19 +117,33 @@ class Conversation:
         # Mutations that the client has given up while they ran; they count as long as they run.
         self._stopped: list[Operation] = []
         self._rate = MessageRate(per_second=settings.messages_per_second_max, burst=settings.messages_burst_max)
-        self._expiry = Expiry(
-            warning_s=settings.token_expiry_warning_s, on_warning=self._warn, on_expired=self._expired
-        )
+        self._expiry = Expiry(warning_s=settings.token_expiry_warning_s, on_warning=self._warn, on_over=self._over)
         self._initialised = self._acknowledged = self._closed = self._retiring = False
         self._heard_at = self._loop.time()
         self._init_timer = self._loop.call_later(settings.connection_init_timeout_s, self._init_late)
         self._beat_timer = self._loop.call_later(settings.websocket_ping_interval_s, self._beat)
 
+    def hear(self, text: str | None) -> None:
+        """Take one message; None is one of bytes."""
+        if not self._closed:
+            self._hear(text)
+            self._outbox.watch()
+
+    def lost(self) -> None:
+        """The peer has gone; this is said once."""
+        self._leave()
+        self._on_lost(self)
+
     async def run(self) -> None:
-        """Read until the peer has gone. Where it does not read what we write, we do not read on either."""
+        """Read until the peer has gone. Where it does not read what we write, we do not read on either.
+
+        Only a connection that is not of our own class is read like this.
+        """
+        websocket = self._websocket
+        assert websocket is not None, "nobody has spoken yet"
         try:
             while True:
-                event = await self._websocket.receive()
+                event = await websocket.receive()
                 if event["type"] == "websocket.disconnect":
                     return
                 if not self._closed:
@@ -117,7 +151,7 @@ class Conversation:
                 if not self._wire.writable:
                     await self._room()
         finally:
-            self._leave()
+            self.lost()
 
     async def _room(self) -> None:
         try:
@@ -180,8 +214,11 @@ class Conversation:
         self._init_timer.cancel()
         try:
             identify(self._context, parameters)
+            assert self._websocket is not None, "this happens once"
+            self._desk.origins.check(self._websocket, self._context.viewer)
+            self._websocket = None
             if self._context.viewer:
-                self._place.name(self._context.viewer.user_id)
+                self.place.name(self._context.viewer.user_id)
         except ConnectionLimitReached as refused:
             self.close(messages.TOO_MANY_REQUESTS, refused.code)
             return
@@ -224,7 +261,7 @@ class Conversation:
             return
         try:
             self._admit()
-            asked = request_of(payload, self._desk.documents)
+            asked = request_of(payload)
         except RequestMalformed as error:
             raise MessageMalformed(error.message) from None
         except RequestRefused as error:
@@ -236,8 +273,8 @@ class Conversation:
             return
         context = self._context
 
-        def prepare() -> Prepared:
-            return self._desk.engine.executor.prepare(asked, context)
+        async def prepare() -> Prepared:
+            return await self._desk.reception.prepare(asked, context)
 
         operation = Operation(self._desk.engine, self._outbox, _Frames(id), context, on_end=lambda: self._forget(id))
         self._operations[id] = operation
@@ -279,8 +316,8 @@ class Conversation:
     def _warn(self, left_ms: int) -> None:
         self._outbox.write(messages.ping({"expiresInMs": left_ms}))
 
-    def _expired(self) -> None:
-        self.close(messages.FORBIDDEN, TOKEN_EXPIRED)
+    def _over(self, why: YoukaError) -> None:
+        self.close(messages.FORBIDDEN, why.code)
 
     def _stalled(self) -> None:
         self.close(messages.READER_TOO_SLOW, "The reader is too slow")

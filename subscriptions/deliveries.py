@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from kernel.errors import YoukaError
@@ -14,12 +14,16 @@ class Delivery:
 
     `payload` is UTF-8 JSON: an object with `data`, and `errors` where there are any. `cursor` is the place to resume
     from; None for what has no place in a stream. `position` is that place as a number, by which doubles are known.
+    `cost` is what its execution cost, which each subscriber pays. `messages` keeps what was written around it for the
+    names that operations have most.
     """
 
     payload: bytes
     cursor: str | None = None
     position: int = 0
     key: str | None = None
+    cost: int = 1
+    messages: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Outlet(Protocol):

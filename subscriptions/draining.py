@@ -59,11 +59,18 @@ class Drain:
     @contextmanager
     def attending(self, peer: Peer) -> Iterator[None]:
         """Know the connection as long as it is open."""
-        self._peers.add(peer)
+        self.attend(peer)
         try:
             yield
         finally:
-            self._peers.discard(peer)
+            self.forget(peer)
+
+    def attend(self, peer: Peer) -> None:
+        """Know the connection until it is to be forgotten."""
+        self._peers.add(peer)
+
+    def forget(self, peer: Peer) -> None:
+        self._peers.discard(peer)
 
     async def run(self, *, patience_s: float) -> None:
         """Tell everybody, wait for what is pending and for mutations under way, then end every connection."""

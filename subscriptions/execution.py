@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from inspect import isawaitable
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import orjson
 from graphql import (
@@ -23,33 +22,129 @@ from graphql import (
     OperationType,
     SelectionNode,
 )
-from graphql import execute as execute_root
 from graphql.execution import create_source_event_stream
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from domain.events.ports import EventSource
 from kernel import opaque
+from kernel.deadlines import DeadlinePassed, within
+from kernel.errors import YoukaError
+from schema.types.caching import Keeping
+from schema.types.charges import Estimates, Meter, Priced
 from schema.types.context import Context, Loaders
 from schema.types.delivery import DeliveryRule, rule_of
 from subscriptions.deliveries import Delivery, OperationRefused
-from subscriptions.errors import internal_error, present
+from subscriptions.errors import internal_error, present, refusal
 from subscriptions.requests import GraphQLRequest
 
+T = TypeVar("T")
 
-class ExecutableSchema(Protocol):
-    """A schema that keeps the documents it has read."""
+
+class Document(Protocol):
+    """What is known of a document: why it is refused, or what it is and what is wrong with it by validation."""
+
+    @property
+    def node(self) -> DocumentNode | None: ...
+
+    @property
+    def refusal(self) -> GraphQLError | None: ...
+
+    @property
+    def errors(self) -> Sequence[GraphQLError]: ...
+
+    @property
+    def operations(self) -> Sequence[OperationDefinitionNode]: ...
+
+    def part(self, name: object, find_out: Callable[[DocumentNode], T], *, size_bytes: int = 0) -> T:
+        """Return what is known of the document under this name, and find it out where nobody has asked before."""
+
+
+class DeprecatedUses(Protocol):
+    """What is deprecated and yet asked for by a document."""
+
+    def of(self, variables: dict[str, Any] | None) -> Collection[str]:
+        """Return the schema coordinates of what one request asks for."""
+
+
+class OperationExecutor(Protocol):
+    """What executes an operation of a valid document."""
+
+    def execute(
+        self,
+        document: Any,
+        operation: OperationDefinitionNode,
+        *,
+        root: Any,
+        context: Any,
+        variables: dict[str, Any] | None,
+        extensions: dict[str, Any] | None,
+    ) -> ExecutionResult | Awaitable[ExecutionResult]: ...
+
+
+class ExecutableSchema(Estimates, Protocol):
+    """A schema that keeps the documents it has read, and knows what their operations cost."""
+
+    @property
+    def executor(self) -> OperationExecutor: ...
 
     @property
     def core(self) -> GraphQLSchema: ...
 
-    def read(self, text: str) -> tuple[DocumentNode, list[GraphQLError]]: ...
+    @property
+    def hides_suggestions(self) -> bool: ...
+
+    def document(self, text: str) -> Document: ...
+
+    def read(self, text: str) -> tuple[DocumentNode, list[GraphQLError]]:
+        """Raises GraphQLError where the document does not parse or is over a limit."""
+
+    def check_variables(self, variables: dict[str, Any] | None) -> None:
+        """Raises GraphQLError where they are over a limit."""
+
+    def plan(self, document: Any, operation: OperationDefinitionNode) -> Priced:
+        """Return what an operation costs, of a document that is valid."""
+
+    def cost_of_call(self, type_name: str, field_name: str) -> int:
+        """Return what one call of a field costs, without what it leads to."""
+
+    def keeping(self, document: Any, operation: OperationDefinitionNode) -> Keeping | None:
+        """Return how an answer of an operation of a valid document may be kept; None where it may not."""
+
+    def deprecated_in(self, node: DocumentNode) -> DeprecatedUses:
+        """Return what a valid document asks for that is deprecated."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class OperationTimedOut(YoukaError):
+    """It took longer than `maximum` seconds; a mutation may be done all the same, and its idempotency key tells."""
+
+    code = "OPERATION_TIMED_OUT"
+    messages = {
+        "zh-CN": "处理超时（{maximum} 秒），请稍后再试",
+        "en": "It took longer than {maximum} seconds; please try again later",
+    }
+
+
+class Executed(NamedTuple):
+    """What came of an execution; it holds nothing of the request, and may be kept.
+
+    `body` is the answer's JSON but for its `extensions`; `failed` says that it has errors. Where nothing was executed
+    there is none, and `refused` says why, as where the variables are not what the operation takes.
+    """
+
+    body: bytes = b""
+    extensions: dict[str, Any] | None = None
+    refused: list[dict[str, Any]] | None = None
+    failed: bool = False
+    # How others may keep it, where they may, and until when at most, by the cache's clock.
+    keeping: Keeping | None = None
+    fresh_until: float = 0.0
+
+
+class Prepared(NamedTuple):
     """One operation that may be executed: its document is valid, and it is clear which of its operations is meant."""
 
     text: str
+    known: Document
     document: DocumentNode
     operation: OperationDefinitionNode
     variables: dict[str, Any] | None
@@ -70,43 +165,56 @@ class Prepared:
 
 
 class Executor:
-    """Reads and executes the operations of one schema. `loaders` builds the loaders of one execution."""
+    """Reads and executes the operations of one schema. `loaders` builds the loaders of one execution.
 
-    def __init__(self, schema: ExecutableSchema, *, loaders: Callable[[], Loaders]) -> None:
+    What is read, and each event of a subscription, is given up after `timeout_s`; a mutation is done to its end.
+    """
+
+    def __init__(
+        self, schema: ExecutableSchema, *, loaders: Callable[[], Loaders], timeout_s: float | None = None
+    ) -> None:
         self._schema = schema
         self._loaders = loaders
+        self.timeout_s = timeout_s
 
     def prepare(self, asked: GraphQLRequest, context: Context) -> Prepared:
-        """Raises OperationRefused where the document is not valid, or the operation is not in it."""
+        """Raises OperationRefused where it is over a limit, its document not valid, or the operation not in it."""
         try:
-            document, errors = self._schema.read(asked.query)
+            self._schema.check_variables(asked.variables)
         except GraphQLError as error:
             raise OperationRefused(present([error], locale=context.locale)) from None
-        operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-        if asked.operation_name is None and len(operations) > 1:
-            raise _refused("OPERATION_NAME_REQUIRED", "The document has several operations; say which one.")
-        named = [each for each in operations if asked.operation_name in (None, each.name and each.name.value)]
-        if not named:
-            raise _refused("OPERATION_NOT_FOUND", "The document has no such operation.")
-        if errors:
-            raise OperationRefused(present(errors, locale=context.locale))
-        return Prepared(asked.query, document, named[0], asked.variables, asked.extensions)
+        document = self._schema.document(asked.query)
+        if document.node is None:
+            assert document.refusal is not None
+            raise OperationRefused(present([document.refusal], locale=context.locale))
+        operation = _named(document.operations, asked.operation_name)
+        if document.errors:
+            raise OperationRefused(present(document.errors, locale=context.locale))
+        self._note_deprecated(document, asked.variables, context)
+        return Prepared(asked.query, document, document.node, operation, asked.variables, asked.extensions)
+
+    def _note_deprecated(self, document: Document, variables: dict[str, Any] | None, context: Context) -> None:
+        if context.services.usage is None:
+            return
+        used = document.part("deprecated", self._schema.deprecated_in).of(variables)
+        if used:
+            context.services.usage.note(context.viewer.client_id if context.viewer else "", used)
+
+    def uses_deprecated(self, prepared: Prepared) -> bool:
+        """Whether a request asks for what is deprecated, which is noted each time."""
+        uses: DeprecatedUses = prepared.known.part("deprecated", self._schema.deprecated_in)
+        return bool(uses.of(prepared.variables))
 
     def rule_of(self, prepared: Prepared) -> DeliveryRule | None:
         """Return what the schema says of a subscription's delivery."""
         return rule_of(self._schema.core, prepared.root.name.value)
 
-    async def answer(self, prepared: Prepared, context: Context) -> dict[str, Any]:
-        """Execute a query or a mutation. Without `data` nothing was executed, as where the variables are refused."""
-        result = await self._execute(prepared, context, None)
-        body: dict[str, Any] = {}
-        if result.data is not None or any(error.path is not None for error in result.errors or []):
-            body["data"] = result.data
-        if result.errors:
-            body["errors"] = present(result.errors, locale=context.locale)
-        if result.extensions:
-            body["extensions"] = result.extensions
-        return body
+    def answer_bytes(self, prepared: Prepared, context: Context) -> Executed | Awaitable[Executed]:
+        """Execute a query or a mutation in a context of its own; return what came of it, or what to await for it."""
+        begun = self._begin(prepared, context, None)
+        if isinstance(begun, ExecutionResult):
+            return executed(begun, context)
+        return self._executed(prepared, context, begun)
 
     async def subscribe(
         self, prepared: Prepared, context: Context, *, events: EventSource | None = None
@@ -130,39 +238,67 @@ class Executor:
             raw_variable_values=prepared.variables,
             operation_name=prepared.name,
             operation_extensions=prepared.extensions,
+            hide_suggestions=self._schema.hides_suggestions,
         )
         if isinstance(executor, list):
             raise OperationRefused(present(executor, locale=context.locale))
         stream = create_source_event_stream(executor)
         if isawaitable(stream):
-            stream = await stream
+            try:
+                stream = await self._in_time(stream)
+            except OperationTimedOut as error:
+                raise OperationRefused([refusal(error, locale=context.locale)]) from None
         if isinstance(stream, ExecutionResult):
             raise OperationRefused(present(stream.errors or [], locale=context.locale))
         return cast("AsyncGenerator[Any, None]", stream)
 
     async def render(self, prepared: Prepared, context: Context, event: object) -> Delivery:
         """Execute the selection for one root value, with loaders of its own, and encode the result."""
-        result = await self._execute(prepared, context, event)
+        meter = Meter()
+        context = context.executing(meter=meter)
+        begun = self._begin(prepared, context, event)
+        result = begun if isinstance(begun, ExecutionResult) else await self._result(prepared, begun)
         cursor = getattr(event, "cursor", None)
         return Delivery(
             payload=encode(result, context),
             cursor=cursor,
             position=int(opaque.unpack(cursor)[-1]) if cursor else 0,
             key=getattr(event, "conflation_key", None),
+            cost=meter.total,
         )
 
-    async def _execute(self, prepared: Prepared, context: Context, root: object) -> ExecutionResult:
-        result = execute_root(
-            self._schema.core,
-            prepared.document,
-            root,
-            self._context(context),
-            prepared.variables,
-            prepared.name,
-            executor_class=StrawberryGraphQLCoreExecutionContext,
-            operation_extensions=prepared.extensions,
+    def _begin(
+        self, prepared: Prepared, context: Context, root: object
+    ) -> ExecutionResult | Awaitable[ExecutionResult]:
+        context.loaders = self._loaders()
+        return self._schema.executor.execute(
+            prepared.known,
+            prepared.operation,
+            root=root,
+            context=context,
+            variables=prepared.variables,
+            extensions=prepared.extensions,
         )
-        return await result if isawaitable(result) else result
+
+    async def _executed(self, prepared: Prepared, context: Context, begun: Awaitable[ExecutionResult]) -> Executed:
+        return executed(await self._result(prepared, begun), context)
+
+    async def _result(self, prepared: Prepared, begun: Awaitable[ExecutionResult]) -> ExecutionResult:
+        if prepared.type is OperationType.MUTATION:
+            return await begun
+        try:
+            return await self._in_time(begun)
+        except OperationTimedOut as error:
+            return ExecutionResult(None, [GraphQLError(error.message("en"), original_error=error)])
+
+    async def _in_time(self, work: Awaitable[T]) -> T:
+        """Raises OperationTimedOut. What is cancelled then is only read; a transaction ends in a task of its own."""
+        if self.timeout_s is None:
+            return await work
+        try:
+            return await within(self.timeout_s, work)
+        except DeadlinePassed:
+            raise OperationTimedOut(maximum=self.timeout_s) from None
 
     async def _deliveries(
         self, prepared: Prepared, context: Context, source: AsyncGenerator[Any, None]
@@ -171,9 +307,39 @@ class Executor:
             async for event in source:
                 yield await self.render(prepared, context, event)
 
-    def _context(self, context: Context, events: EventSource | None = None) -> Context:
-        services = dataclasses.replace(context.services, events=events) if events else context.services
-        return dataclasses.replace(context, loaders=self._loaders(), services=services)
+    def _context(self, context: Context, events: EventSource | None) -> Context:
+        own = context.executing()
+        own.loaders = self._loaders()
+        if events:
+            own.services = dataclasses.replace(context.services, events=events)
+        return own
+
+
+def _named(operations: Sequence[OperationDefinitionNode], name: str | None) -> OperationDefinitionNode:
+    """Return the operation that is meant. Raises OperationRefused."""
+    if name is None and len(operations) > 1:
+        raise _refused("OPERATION_NAME_REQUIRED", "The document has several operations; say which one.")
+    for each in operations:
+        if name is None or (each.name is not None and each.name.value == name):
+            return each
+    raise _refused("OPERATION_NOT_FOUND", "The document has no such operation.")
+
+
+def _was_begun(error: GraphQLError) -> bool:
+    """Whether the error arose in execution, so that the answer has `data`, if only null."""
+    return error.path is not None or isinstance(error.original_error, OperationTimedOut)
+
+
+def executed(result: ExecutionResult, context: Context) -> Executed:
+    """Return a result as it is sent."""
+    errors = result.errors
+    if not errors:
+        return Executed(orjson.dumps({"data": result.data}, default=str), extensions=result.extensions)
+    presented = present(errors, locale=context.locale)
+    if result.data is None and not any(map(_was_begun, errors)):
+        return Executed(refused=presented)
+    body = orjson.dumps({"data": result.data, "errors": presented}, default=str)
+    return Executed(body, extensions=result.extensions, failed=True)
 
 
 def encode(result: ExecutionResult, context: Context) -> bytes:

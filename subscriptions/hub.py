@@ -82,8 +82,8 @@ class Follower:
 class Channel:
     """One stream as this process hears it: `position` is the newest event that the followers were offered."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, heard: Callable[[StoredEvent], None]) -> None:
+        self.name, self._heard = name, heard
         self.position = 0
         self.followers: set[Follower] = set()
         self.ready = asyncio.Event()
@@ -98,6 +98,8 @@ class Channel:
                 return False
             if event.position == self.position + 1:
                 self.position = event.position
+                # First what was kept from before it is forgotten: who is told of the event may ask at once.
+                self._heard(event)
                 for follower in self.followers:
                     follower.offer(event)
         return True
@@ -135,8 +137,11 @@ class Channel:
 class Hub:
     """An EventSource for every subscription of this process; `close` ends them all."""
 
-    def __init__(self, broadcast: Broadcast, settings: Settings) -> None:
-        self._broadcast = broadcast
+    def __init__(
+        self, broadcast: Broadcast, settings: Settings, *, heard: Callable[[StoredEvent], None] = lambda _event: None
+    ) -> None:
+        """`heard` is called with each event before anybody who follows it."""
+        self._broadcast, self._heard = broadcast, heard
         self._queue_size_max = settings.subscription_queue_size_max
         self._check_interval_s = settings.subscription_check_interval_ms / 1_000
         self._channels: dict[str, Channel] = {}
@@ -215,7 +220,7 @@ class Hub:
         while not self._closed:
             channel = self._channels.get(stream)
             if channel is None:
-                channel = self._channels[stream] = Channel(stream)
+                channel = self._channels[stream] = Channel(stream, self._heard)
                 channel.task = self._context.copy().run(spawn, self._serve(channel), name=f"channel:{stream}")
                 if self._checker is None or self._checker.done():
                     self._checker = self._context.copy().run(spawn, self._check(), name="channels:check")

@@ -6,18 +6,25 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from domain.identity.tokens import TokenAuthority, TokenExpired, TokenRefused
+from domain.identity.tokens import SessionEnded, TokenAuthority, TokenExpired, TokenRefused
 from domain.identity.viewer import Viewer
 from schema.types.context import Context
 from subscriptions.negotiation import bearer_token_of, locale_of
 
 AUTHORIZATION = "authorization"
+SCHEME = "Bearer "
 
 
 def viewer_of(authorization: object, context: Context) -> Viewer:
     """Return whom the value of an `Authorization` header names. Raises TokenRefused."""
     tokens: TokenAuthority = context.services.tokens
-    token = bearer_token_of(authorization) if isinstance(authorization, str) else None
+    if not isinstance(authorization, str):
+        raise TokenRefused
+    # What was taken before is found by its letters, before they are looked at one by one.
+    known = tokens.known(authorization[len(SCHEME) :], now=context.now) if authorization.startswith(SCHEME) else None
+    if known is not None:
+        return known
+    token = bearer_token_of(authorization)
     if token is None:
         raise TokenRefused
     return tokens.authenticate(token, now=context.now)
@@ -54,13 +61,17 @@ def renewed(context: Context, authorization: object) -> Viewer:
 
 
 class Expiry:
-    """Tells the owner of a connection that its token is about to expire, in milliseconds, and then that it has."""
+    """Tells the owner of a connection that its token is about to expire, in milliseconds, and then that it is over:
+    TokenExpired, or SessionEnded at any time before."""
 
-    __slots__ = ("_on_expired", "_on_warning", "_timers", "_warning_s")
+    __slots__ = ("_on_over", "_on_warning", "_stop_watching", "_timers", "_warning_s")
 
-    def __init__(self, *, warning_s: float, on_warning: Callable[[int], None], on_expired: Callable[[], None]) -> None:
-        self._warning_s, self._on_warning, self._on_expired = warning_s, on_warning, on_expired
-        self._timers: tuple[asyncio.TimerHandle, ...] = ()
+    def __init__(
+        self, *, warning_s: float, on_warning: Callable[[int], None], on_over: Callable[[TokenRefused], None]
+    ) -> None:
+        self._warning_s, self._on_warning, self._on_over = warning_s, on_warning, on_over
+        self._timers: tuple[asyncio.Handle, ...] = ()
+        self._stop_watching: Callable[[], None] | None = None
 
     def set(self, context: Context) -> int | None:
         """Start anew with the viewer's token, and return the milliseconds it has; None where there is no viewer."""
@@ -72,14 +83,24 @@ class Expiry:
         warning_s = min(self._warning_s, left_s / 2)
         self._timers = (
             loop.call_later(left_s - warning_s, self._on_warning, int(warning_s * 1_000)),
-            loop.call_later(left_s, self._on_expired),
+            loop.call_later(left_s, self._on_over, TokenExpired()),
         )
+        self._watch(context.viewer, context.services.tokens)
         return int(left_s * 1_000)
+
+    def _watch(self, viewer: Viewer, tokens: TokenAuthority) -> None:
+        """Hear of the end of the session; it may have come since the token was read."""
+        watched = viewer.session_id or viewer.token_id
+        if tokens.is_over(viewer):
+            loop = asyncio.get_running_loop()
+            self._timers = (*self._timers, loop.call_soon(self._on_over, SessionEnded()))
+        elif watched:
+            self._stop_watching = tokens.revocations.watch(watched, lambda: self._on_over(SessionEnded()))
 
     def cancel(self) -> None:
         for timer in self._timers:
             timer.cancel()
         self._timers = ()
-
-
-TOKEN_EXPIRED = TokenExpired.code
+        if self._stop_watching:
+            self._stop_watching()
+            self._stop_watching = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
+from functools import lru_cache
 from time import monotonic
 from typing import TypeVar
 from uuid import UUID
@@ -12,9 +13,12 @@ from starlette.requests import HTTPConnection
 
 from kernel.errors import YoukaError
 from kernel.settings import Settings
+from subscriptions.heads import Head
 
 # A household or an office has one network of this size, whichever addresses it takes from it (RFC 6177).
 IPV6_NETWORK_BITS = 64
+# Texts that were read as addresses and need not be again.
+ADDRESSES_KEPT_MAX = 4_096
 
 K = TypeVar("K", str, UUID)
 
@@ -113,18 +117,20 @@ class MessageRate:
         return True
 
 
-def address_of(connection: HTTPConnection, *, header: str) -> str:
+def address_of(connection: HTTPConnection | Head, *, header: str) -> str:
     """Return the client's address, an IPv6 one as its network.
 
     `header` is the setting `client_address_header`. Of what stands in it only the last element was written by our own
     proxy; where that is no address, or no header is set, the peer of the connection counts.
     """
-    peer = connection.client.host if connection.client else ""
+    client = connection.scope.get("client")
+    peer = client[0] if client else ""
     if not header:
         return _counted(peer) or peer
     return _counted(connection.headers.get(header, "").rpartition(",")[2].strip()) or _counted(peer) or peer
 
 
+@lru_cache(maxsize=ADDRESSES_KEPT_MAX)
 def _counted(text: str) -> str | None:
     try:
         address = ipaddress.ip_address(text)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import random
 import re
+from functools import lru_cache
 
 from kernel.errors import DEFAULT_LOCALE, Locale
-from kernel.ids import new_id
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:\-]{1,64}")
 BEARER = re.compile(r"[Bb]earer +([A-Za-z0-9\-._~+/]+=*) *")
+REQUEST_ID_BITS = 128
 HEADER_LENGTH_MAX = 1_024
 PARTS_MAX = 32
+# Most clients send one of a few values.
+HEADERS_KEPT_MAX = 256
+
+_request_ids = random.Random()  # noqa: S311 -- an id is no secret.
 
 
 def by_preference(header: str) -> list[str]:
@@ -27,6 +33,7 @@ def by_preference(header: str) -> list[str]:
     return [value for _, value in sorted(weighted, key=lambda pair: -pair[0])]
 
 
+@lru_cache(maxsize=HEADERS_KEPT_MAX)
 def locale_of(accept_language: str) -> Locale:
     """Return the preferred language that we speak; Chinese where none of them is asked for."""
     for language in by_preference(accept_language):
@@ -37,6 +44,7 @@ def locale_of(accept_language: str) -> Locale:
     return DEFAULT_LOCALE
 
 
+@lru_cache(maxsize=HEADERS_KEPT_MAX)
 def media_type_of(accept: str) -> str:
     """Return the media type of the answer; `application/json` where nothing we have is asked for."""
     for media_type in by_preference(accept):
@@ -47,6 +55,7 @@ def media_type_of(accept: str) -> str:
     return JSON
 
 
+@lru_cache(maxsize=HEADERS_KEPT_MAX)
 def takes_events(accept: str) -> bool:
     """Whether the client named the media type of event streams, however much it prefers others."""
     return EVENT_STREAM in by_preference(accept)
@@ -54,7 +63,10 @@ def takes_events(accept: str) -> bool:
 
 def request_id_of(given: str | None) -> str:
     """Return the caller's request id where it is 1 to 64 plain characters, else a new one."""
-    return given if given and REQUEST_ID.fullmatch(given) else new_id().hex
+    if given and REQUEST_ID.fullmatch(given):
+        return given
+    # It is shown to whoever asked, and is no secret.
+    return f"{random.getrandbits(REQUEST_ID_BITS):032x}"
 
 
 def bearer_token_of(authorization: str) -> str | None:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 from graphql import OperationType
 
 from kernel.logs import get_logger
 from kernel.tasks import spawn
+from schema.types.charges import Charge, Meter
 from schema.types.context import Context
 from schema.types.delivery import DeliveryPolicy
+from subscriptions.charging import Charging, CostTooHigh, RateLimited, extension_of
 from subscriptions.cohorts import Cohorts, Membership
-from subscriptions.deliveries import Delivery, OperationRefused, StreamOverflow
+from subscriptions.deliveries import Delivery, OperationRefused, Outlet, StreamOverflow
 from subscriptions.errors import internal_error, refusal
-from subscriptions.execution import Executor, Prepared
+from subscriptions.execution import Executed, Executor, OperationTimedOut, Prepared
+from subscriptions.keeping import KeptAnswers
 from subscriptions.outbox import Lane, Outbox
+from subscriptions.tolls import Toll
 
 log = get_logger(__name__)
 
@@ -51,6 +55,16 @@ class Works:
         return not self._tasks
 
 
+class Answer(NamedTuple):
+    """The JSON of an answer, or why nothing was executed; and what was charged, unless that is the reason."""
+
+    body: bytes = b""
+    refused: list[dict[str, Any]] | None = None
+    charge: Charge | None = None
+    # What it is without what was charged for it.
+    executed: Executed | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """What operations of every transport are executed by."""
@@ -58,6 +72,89 @@ class Engine:
     executor: Executor
     cohorts: Cohorts
     works: Works
+    charging: Charging
+    shows_cost: bool = True
+    kept: KeptAnswers | None = None
+
+    async def answer(self, prepared: Prepared, context: Context) -> Answer:
+        """Charge a query or a mutation, and execute it in time, in a context of its own."""
+        try:
+            charge = await self.charging.begin(prepared, context)
+        except (RateLimited, CostTooHigh) as error:
+            return Answer(refused=[refusal(error, locale=context.locale)])
+        context.charge, context.meter = charge, Meter()
+        if prepared.type is OperationType.MUTATION:
+            found = await self._to_the_end(prepared, context, charge)
+        else:
+            found = await self._settled(prepared, context, charge)
+        if found.refused is not None:
+            return Answer(refused=found.refused, charge=charge)
+        return Answer(self._extended(found, charge), charge=charge, executed=found)
+
+    def answer_known(self, asked: bytes, context: Context) -> Answer | None:
+        """Answer a request that came in these very letters before, where that is kept and can be charged at once."""
+        kept = self.kept.known(asked, context) if self.kept is not None else None
+        charge = self.charging.begin_known(kept.price, kept.cost, context) if kept is not None else None
+        if kept is None or charge is None:
+            return None
+        return Answer(self._extended(kept.executed, charge), charge=charge, executed=kept.executed)
+
+    def answer_bytes(self, prepared: Prepared, context: Context) -> Executed | Awaitable[Executed]:
+        """Return what a query or a mutation comes to, or what to await for it, when it is charged already.
+
+        One that is kept is counted into the context's meter as if it were executed; what the operation was charged is
+        written behind it.
+        """
+        if self.kept is not None and prepared.type is OperationType.QUERY:
+            return self.kept.answer(prepared, context, self.executor.answer_bytes)
+        return self.executor.answer_bytes(prepared, context)
+
+    def know(self, asked: bytes, prepared: Prepared, answer: Answer, context: Context) -> None:
+        """Find an answer by the letters of its request from now on, where it is kept and nothing is to be noted."""
+        keeping = answer.executed.keeping if answer.executed is not None else None
+        if self.kept is not None and keeping is not None and not self.executor.uses_deprecated(prepared):
+            self.kept.know(asked, prepared, context, keeping)
+
+    async def open(
+        self, prepared: Prepared, context: Context, outlet: Callable[[DeliveryPolicy], Outlet]
+    ) -> Membership:
+        """Begin a subscription whose events are charged to whoever it is. Raises OperationRefused."""
+        try:
+            charge = await self.charging.begin(prepared, context)
+        except (RateLimited, CostTooHigh) as error:
+            raise OperationRefused([refusal(error, locale=context.locale)]) from None
+        self.charging.opening(charge, prepared)
+        return await self.cohorts.open(prepared, context, outlet)
+
+    async def _to_the_end(self, prepared: Prepared, context: Context, charge: Charge) -> Executed:
+        """Return what a mutation comes to.
+
+        Money moves in it: whoever asked may go, or not wait any longer, and it is done to its end all the same.
+        """
+        work = spawn(self._settled(prepared, context, charge), name="mutation")
+        self.works.add(work)
+        await asyncio.wait([work], timeout=self.executor.timeout_s)
+        if work.done():
+            return work.result()
+        late = OperationTimedOut(maximum=self.executor.timeout_s)
+        return Executed(orjson.dumps({"data": None, "errors": [refusal(late, locale=context.locale)]}), failed=True)
+
+    async def _settled(self, prepared: Prepared, context: Context, charge: Charge) -> Executed:
+        assert context.meter is not None, "what is charged is metered"
+        try:
+            found = self.answer_bytes(prepared, context)
+            return found if isinstance(found, Executed) else await found
+        finally:
+            self.charging.settle(charge, context.meter.total)
+
+    def _extended(self, found: Executed, charge: Charge) -> bytes:
+        """Return the answer with its extensions, and what it was charged where that is shown."""
+        parts = [orjson.dumps(found.extensions, default=str)[1:-1]] if found.extensions else []
+        if self.shows_cost:
+            parts.append(b'"cost":' + extension_of(charge))
+        if not parts:
+            return found.body
+        return b'%b,"extensions":{%b}}' % (found.body[:-1], b",".join(parts))
 
 
 class Operation:
@@ -67,7 +164,9 @@ class Operation:
     has said its last word; never where it was stopped.
     """
 
-    __slots__ = ("_context", "_engine", "_frames", "_lane", "_membership", "_on_end", "_outbox", "_over", "_task")
+    __slots__ = (
+        "_context", "_engine", "_frames", "_lane", "_membership", "_on_end", "_outbox", "_over", "_task", "_toll",
+    )  # fmt: skip
 
     def __init__(
         self, engine: Engine, outbox: Outbox, frames: Frames, context: Context, *, on_end: Callable[[], None]
@@ -78,8 +177,9 @@ class Operation:
         self._task: asyncio.Task[None] | None = None
         self._lane: Lane | None = None
         self._membership: Membership | None = None
+        self._toll: Toll | None = None
 
-    def start(self, prepare: Callable[[], Prepared], *, name: str) -> None:
+    def start(self, prepare: Callable[[], Awaitable[Prepared]], *, name: str) -> None:
         """Run, beside the caller, what `prepare` returns; what it raises is the operation's error."""
         self._task = spawn(self._run(prepare), name=f"operation:{name}")
 
@@ -87,10 +187,6 @@ class Operation:
     def under_way(self) -> bool:
         """Whether it has a task still, as a mutation may after it was stopped."""
         return self._task is not None and not self._task.done()
-
-    def deliver(self, delivery: Delivery) -> None:
-        if not self._over and self._lane is not None:
-            self._lane.deliver(delivery)
 
     async def room(self) -> None:
         if not self._over and self._lane is not None:
@@ -123,6 +219,8 @@ class Operation:
         self._on_end()
 
     def _release(self) -> None:
+        if self._toll is not None:
+            self._toll.close()
         membership, self._membership = self._membership, None
         if membership is not None:
             membership.close()
@@ -130,20 +228,24 @@ class Operation:
         if task is not None and task is not asyncio.current_task() and task not in self._engine.works:
             task.cancel()
 
-    async def _run(self, prepare: Callable[[], Prepared]) -> None:
+    async def _run(self, prepare: Callable[[], Awaitable[Prepared]]) -> None:
         try:
             # What nobody has room to be told is not worked out yet.
             self._outbox.watch()
             await self._outbox.wire.room()
-            prepared = prepare()
+            prepared = await prepare()
             if prepared.type is OperationType.SUBSCRIPTION:
-                self._join(await self._engine.cohorts.open(prepared, self._context, self._outlet))
+                self._join(await self._engine.open(prepared, self._context, self._outlet))
             else:
                 await self._answer(prepared)
         except OperationRefused as refused:
             self.end(refused.errors)
         except Exception as error:
             self.end([internal_error(error, locale=self._context.locale)])
+        finally:
+            if self._membership is not None:
+                # The stream may be open for hours, and needs nothing of what opened it.
+                self._task = None
 
     async def _answer(self, prepared: Prepared) -> None:
         if prepared.type is OperationType.MUTATION:
@@ -151,18 +253,27 @@ class Operation:
             task = asyncio.current_task()
             assert task is not None
             self._engine.works.add(task)
-        answer = await self._engine.executor.answer(prepared, self._context)
+        answer = await self._engine.answer(prepared, self._context.executing())
         if self._over:
             return
-        if "data" not in answer:
-            self.end(answer["errors"])
+        if answer.refused is not None:
+            self.end(answer.refused)
             return
-        self._outbox.write(self._frames.next(Delivery(orjson.dumps(answer, default=str))))
+        self._outbox.write(self._frames.next(Delivery(answer.body)))
         self.end(None)
 
-    def _outlet(self, policy: DeliveryPolicy) -> Operation:
+    def _outlet(self, policy: DeliveryPolicy) -> Toll:
         self._lane = self._outbox.lane(frame=self._frames.next, policy=policy, on_overflow=self._overflow)
-        return self
+        # A lane takes nothing any more once the operation is over.
+        self._toll = Toll(
+            self,
+            self._lane.deliver,
+            self._engine.charging.budgets,
+            self._context,
+            policy=policy,
+            held_max=self._outbox.queue_size_max,
+        )
+        return self._toll
 
     def _join(self, membership: Membership) -> None:
         """Keep the membership, or close it where the operation was over before it was there."""

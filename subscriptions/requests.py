@@ -6,16 +6,25 @@ https://graphql.github.io/graphql-over-http/draft/, with persisted documents as 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
 
 import orjson
-from starlette.requests import Request
+from starlette.datastructures import QueryParams
+from starlette.types import Receive
 
+from subscriptions.heads import Head, read_body
 from subscriptions.negotiation import JSON
 
 # What is read is written again, as a key or an echo, and a JSON writer gives up before the reader does.
 NESTING_MAX = 100
+# No JSON begins with it.
+QUESTION_MARK = b"?"
+PERSISTED_QUERY_VERSION = 1
+CONTENT_TYPES_KEPT_MAX = 64
+TEXTS, OBJECTS = ("query", "operationName", "documentId"), ("variables", "extensions")
+TEXT = (str, type(None))
+NESTED = (list, dict)
 
 
 class RequestRefused(Exception):
@@ -33,80 +42,138 @@ class RequestMalformed(RequestRefused):
         super().__init__(400, code, message)
 
 
-@dataclass(frozen=True, slots=True)
-class GraphQLRequest:
+class GraphQLRequest(NamedTuple):
     query: str
+    variables: dict[str, Any] | None
+    operation_name: str | None
+    extensions: dict[str, Any] | None
+    # The hash by which the client wants to name this document from now on.
+    automatic: str | None = None
+
+
+class Asked(NamedTuple):
+    """A request as it was sent: with a document, or with what names one."""
+
+    query: str | None
+    document_id: str | None
+    automatic: str | None
     variables: dict[str, Any] | None
     operation_name: str | None
     extensions: dict[str, Any] | None
 
 
 class Documents(Protocol):
-    """The documents that a request may name by an id."""
+    """The documents that are known from the start."""
 
     def text_of(self, query: str | None, ids: Sequence[str]) -> str | None:
         """Return the document to execute, None where there is none. Raises YoukaError."""
 
 
-async def read_fields(request: Request, *, body_size_max: int) -> Any:
-    """Return the JSON of an HTTP request, whatever it is. Raises RequestRefused, and starlette's ClientDisconnect."""
+class PersistedDocuments(Protocol):
+    """The documents that a request may name: those known from the start, and those that clients have sent before."""
+
+    async def find(self, query: str | None, *, document_id: str | None, automatic: str | None) -> str:
+        """Return the document to execute. Raises YoukaError."""
+
+    async def keep(self, text: str, *, automatic: str) -> None:
+        """Know the document by its hash from now on; where that fails, the client sends it once more."""
+
+
+async def read_asked(request: Head, receive: Receive, *, body_size_max: int) -> bytes:
+    """Return the letters by which an HTTP request asks: a body, or the query of the address with its question mark.
+
+    Raises RequestRefused, and starlette's ClientDisconnect.
+    """
     if request.method == "GET":
-        return _parameters(request.query_params)
+        return QUESTION_MARK + bytes(request.scope["query_string"])
     if request.method == "POST":
-        _check_content_type(request.headers.get("content-type", ""))
-        return _decoded(await _body(request, body_size_max), "The body")
+        if not is_json(request.headers.get("content-type", "")):
+            raise RequestRefused(415, "CONTENT_TYPE_UNSUPPORTED", "Send application/json in UTF-8.")
+        return await _body(request, receive, body_size_max)
     raise RequestRefused(405, "METHOD_NOT_ALLOWED", "Use GET or POST.", headers={"allow": "GET, POST"})
 
 
-def request_of(fields: Any, documents: Documents) -> GraphQLRequest:
-    """Return what to execute.
+def fields_of(request: Head, asked: bytes) -> Any:
+    """Return the JSON of a request that was read, whatever it is. Raises RequestRefused."""
+    return _parameters(query_of(request)) if request.method == "GET" else _decoded(asked, "The body")
 
-    Raises RequestMalformed, RequestRefused for an empty document, or what `documents` raises.
-    """
+
+def query_of(request: Head) -> QueryParams:
+    """Return the parameters of the address."""
+    return QueryParams(request.scope["query_string"])
+
+
+def request_of(fields: Any) -> Asked:
+    """Return what is asked. Raises RequestMalformed, or RequestRefused for an empty document."""
     if isinstance(fields, list):
         raise RequestMalformed("Send one request at a time.", code="BATCHING_UNSUPPORTED")
     if not isinstance(fields, dict):
         raise RequestMalformed("The body must be a JSON object.")
-    for key in ("query", "operationName", "documentId"):
-        if not isinstance(fields.get(key), str | None):
+    for key in TEXTS:
+        if not isinstance(fields.get(key), TEXT):
             raise RequestMalformed(f"`{key}` must be a string or null.")
-    for key in ("variables", "extensions"):
-        if not isinstance(fields.get(key), dict | None):
+    for key in OBJECTS:
+        given = fields.get(key)
+        if given is None:
+            continue
+        if not isinstance(given, dict):
             raise RequestMalformed(f"`{key}` must be an object or null.")
-        if nested_deeper_than(NESTING_MAX, fields.get(key)):
+        if nested_deeper_than(NESTING_MAX, given):
             raise RequestMalformed(f"`{key}` may be nested {NESTING_MAX} levels deep.")
-    query = documents.text_of(fields.get("query"), _document_ids(fields))
-    if query is None:
+    query, document_id, automatic = fields.get("query"), fields.get("documentId") or None, _automatic(fields)
+    if query is None and document_id is None and automatic is None:
         raise RequestMalformed("`query` must be a GraphQL document.")
-    if not query.strip():
+    if query is not None and not query.strip():
         raise RequestRefused(400, "BAD_REQUEST", "`query` must be a GraphQL document.")
-    return GraphQLRequest(
+    return Asked(
         query=query,
+        document_id=document_id,
+        automatic=automatic,
         variables=fields.get("variables"),
         operation_name=fields.get("operationName") or None,
         extensions=fields.get("extensions"),
     )
 
 
+async def found(asked: Asked, documents: PersistedDocuments) -> GraphQLRequest:
+    """Return the request with the document that it has or names. Raises what `documents` raises."""
+    return GraphQLRequest(
+        query=await documents.find(asked.query, document_id=asked.document_id, automatic=asked.automatic),
+        variables=asked.variables,
+        operation_name=asked.operation_name,
+        extensions=asked.extensions,
+        automatic=asked.automatic if asked.query is not None else None,
+    )
+
+
 def nested_deeper_than(levels: int, value: Any) -> bool:
     """Whether a JSON value has arrays and objects inside each other in more levels than that."""
-    if not isinstance(value, list | dict):
+    if not isinstance(value, NESTED):
         return False
     if levels == 0:
         return True
-    return any(nested_deeper_than(levels - 1, each) for each in (value.values() if isinstance(value, dict) else value))
+    for each in value.values() if isinstance(value, dict) else value:
+        # Most values are neither, and need no call to tell.
+        if isinstance(each, NESTED) and nested_deeper_than(levels - 1, each):
+            return True
+    return False
 
 
-def _document_ids(fields: dict[str, Any]) -> list[str]:
-    """Return the ids that the request names its document by: `documentId`, and the older extension."""
-    ids = [fields["documentId"]] if fields.get("documentId") else []
+def _automatic(fields: dict[str, Any]) -> str | None:
+    """Return the hash in the extension of automatic persisted queries.
+
+    https://www.apollographql.com/docs/apollo-server/performance/apq
+    """
     persisted = (fields.get("extensions") or {}).get("persistedQuery")
-    if persisted is not None:
-        given = persisted.get("sha256Hash") if isinstance(persisted, dict) else None
-        if not isinstance(given, str) or not given:
-            raise RequestMalformed("`extensions.persistedQuery.sha256Hash` must be a string.")
-        ids.append(given)
-    return ids
+    if persisted is None:
+        return None
+    given = persisted.get("sha256Hash") if isinstance(persisted, dict) else None
+    if not isinstance(given, str) or not given:
+        raise RequestMalformed("`extensions.persistedQuery.sha256Hash` must be a string.")
+    if persisted.get("version", PERSISTED_QUERY_VERSION) != PERSISTED_QUERY_VERSION:
+        message = f"`extensions.persistedQuery.version` must be {PERSISTED_QUERY_VERSION}."
+        raise RequestRefused(400, "PERSISTED_QUERY_NOT_SUPPORTED", message)
+    return given
 
 
 def _parameters(query: Mapping[str, str]) -> dict[str, Any]:
@@ -117,25 +184,22 @@ def _parameters(query: Mapping[str, str]) -> dict[str, Any]:
     return fields
 
 
-def _check_content_type(content_type: str) -> None:
+@lru_cache(maxsize=CONTENT_TYPES_KEPT_MAX)
+def is_json(content_type: str) -> bool:
     """A form or plain text can be posted by any page without asking first; JSON cannot."""
     media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
     charset = next((part[8:].strip('"') for part in parameters if part.startswith("charset=")), "utf-8")
-    if media_type != JSON or charset not in {"utf-8", "utf8"}:
-        raise RequestRefused(415, "CONTENT_TYPE_UNSUPPORTED", "Send application/json in UTF-8.")
+    return media_type == JSON and charset in {"utf-8", "utf8"}
 
 
-async def _body(request: Request, size_max: int) -> bytes:
-    too_large = RequestRefused(413, "BODY_TOO_LARGE", f"The body may have at most {size_max} bytes.")
+async def _body(request: Head, receive: Receive, size_max: int) -> bytes:
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > size_max:
-        raise too_large
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > size_max:
-            raise too_large
-    return bytes(body)
+    body = None
+    if not announced.isdecimal() or int(announced) <= size_max:
+        body = await read_body(receive, size_max=size_max)
+    if body is None:
+        raise RequestRefused(413, "BODY_TOO_LARGE", f"The body may have at most {size_max} bytes.")
+    return body
 
 
 def _decoded(text: bytes, name: str) -> Any:

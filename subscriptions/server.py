@@ -2,34 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
+from itertools import count
+from typing import Any
 
 from graphql import OperationType
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
-from strawberry.http.websocket_origin import is_same_origin, normalize_origin
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from domain.identity.tokens import TokenRefused
 from kernel.errors import YoukaError
+from kernel.headers import security_headers
+from kernel.settings import Settings
+from kernel.tagged_cache import TaggedCache
 from schema.types.context import Context, Loaders, Services
 from subscriptions import messages
-from subscriptions.answers import answered, not_executed, response
+from subscriptions.answers import answered, kept_or_answered, not_executed, response
+from subscriptions.charging import Charging
 from subscriptions.cohorts import Cohorts
 from subscriptions.conversation import SUBPROTOCOL, Conversation, Desk
 from subscriptions.deliveries import OperationRefused
 from subscriptions.draining import Drain
 from subscriptions.errors import internal_error, refusal
 from subscriptions.execution import ExecutableSchema, Executor, Prepared
+from subscriptions.heads import Fixed, Head, RawHeaders, Reply, raw
 from subscriptions.identity import viewer_of
+from subscriptions.keeping import KeptAnswers
 from subscriptions.limits import ConnectionLimitReached, ConnectionLimits, Place, ServerRestarting, address_of
 from subscriptions.negotiation import EVENT_STREAM, JSON, locale_of, media_type_of, request_id_of, takes_events
 from subscriptions.operations import Engine, Works
-from subscriptions.requests import Documents, GraphQLRequest, RequestRefused, read_fields, request_of
+from subscriptions.origins import OriginNotAllowed, Origins
+from subscriptions.reception import Reception
+from subscriptions.requests import (
+    Asked,
+    PersistedDocuments,
+    RequestRefused,
+    fields_of,
+    is_json,
+    query_of,
+    read_asked,
+    request_of,
+)
 from subscriptions.sse import EventStream, resumed
+from subscriptions.wire import connection_of
 
 RETRY_AFTER_S = "5"
 
@@ -38,7 +58,7 @@ class GraphQLApp:
     """The ASGI application behind `/graphql`.
 
     `loaders` builds the loaders of one operation; `documents` knows those that a request may name; `graphiql_page` is
-    what a browser gets that asks for HTML, where the deployment has one.
+    what a browser gets that asks for HTML, where the deployment has one. Answers are kept in `kept`, if that is there.
     """
 
     def __init__(
@@ -47,61 +67,111 @@ class GraphQLApp:
         services: Services,
         *,
         loaders: Callable[[], Loaders],
-        documents: Documents,
+        documents: PersistedDocuments,
         graphiql_page: Callable[[], Response] | None = None,
+        kept: TaggedCache[Any] | None = None,
     ) -> None:
         self._services, self._settings = services, services.settings
-        self._documents = documents
         self._graphiql_page = graphiql_page
         self._limits = ConnectionLimits(self._settings)
-        executor = Executor(schema, loaders=loaders)
+        self._origins = Origins(self._settings)
+        self._connections = count()
+        self._headers = Fixed(raw(security_headers(self._settings)))
+        # Read for each request, and an attribute of the settings is looked for in many places.
+        self._address_header = self._settings.client_address_header
+        self._body_size_max = self._settings.request_body_size_max_bytes
+        executor = Executor(schema, loaders=loaders, timeout_s=self._settings.operation_timeout_s)
+        charging = Charging(schema, services.budgets, cost_of_refusal=self._settings.cost_of_refusal)
+        self._reception = Reception(executor, documents, charging)
         self._engine = Engine(
             executor=executor,
             cohorts=Cohorts(executor, services.events, held_max=self._settings.subscription_queue_size_max),
             works=Works(),
+            charging=charging,
+            shows_cost=self._settings.cost_shown,
+            kept=KeptAnswers(kept, schema, lasts_s=_lasts_s(self._settings)) if kept is not None else None,
         )
-        self._desk = Desk(self._settings, self._engine, documents)
+        self._desk = Desk(self._settings, self._engine, self._reception, self._origins)
         self._drain = Drain(self._engine.works)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        connection = WebSocket(scope, receive, send) if scope["type"] == "websocket" else Request(scope, receive)
-        context = Context(
-            services=self._services,
-            locale=locale_of(connection.headers.get("accept-language", "")),
-            request_id=request_id_of(connection.headers.get("x-request-id")),
-            address=address_of(connection, header=self._settings.client_address_header),
-        )
-        with bound_contextvars(request_id=context.request_id):
+        connection = WebSocket(scope, receive, send) if scope["type"] == "websocket" else Head(scope)
+        context = self._context_of(connection)
+        bound = bind_contextvars(request_id=context.request_id)
+        try:
             if isinstance(connection, WebSocket):
                 await self._converse(connection, context)
-                return
-            try:
-                answer = await self._respond(connection, context)
-            except ClientDisconnect:
-                return
-            answer.headers["x-request-id"] = context.request_id
-            await answer(scope, receive, send)
+            else:
+                await self._respond(connection, context, receive, send)
+        except ClientDisconnect:
+            return
+        finally:
+            reset_contextvars(**bound)
+
+    def at_once(self, scope: Scope, body: bytes) -> bool:
+        """Answer a POST by what is kept, and return whether that is done; what takes waiting or is refused is not."""
+        request = Head(scope)
+        accept = request.headers.get("accept", "")
+        if takes_events(accept) or not is_json(request.headers.get("content-type", "")):
+            return False
+        context = self._context_of(request)
+        try:
+            self._identify(request, context)
+        except YoukaError:
+            return False
+        known = self._engine.answer_known(body, context)
+        if known is None:
+            return False
+        reply = kept_or_answered(request, known, media_type=media_type_of(accept))
+        return reply.send_whole(scope, self._more(request, context), self._headers)
+
+    def _context_of(self, connection: WebSocket | Head) -> Context:
+        header = connection.headers.get
+        return Context(
+            services=self._services,
+            locale=locale_of(header("accept-language", "")),
+            request_id=request_id_of(header("x-request-id")),
+            address=address_of(connection, header=self._address_header),
+            connection=str(next(self._connections)),
+        )
+
+    def _identify(self, request: Head, context: Context) -> None:
+        """Find out who asks, if anybody says so. Raises TokenRefused or OriginNotAllowed."""
+        authorization = request.headers.get("authorization")
+        if authorization is not None:
+            context.viewer = viewer_of(authorization, context)
+            self._origins.check(request, context.viewer)
+
+    def _more(self, request: Head, context: Context) -> RawHeaders:
+        """Return the headers that an answer has for its request."""
+        return [(b"x-request-id", context.request_id.encode()), *raw(self._origins.headers(request))]
 
     async def drain(self) -> None:
         """Let nobody in any more, tell everybody when to come back, and end what is open, within `drain_patience_s`."""
         await self._drain.run(patience_s=self._settings.drain_patience_s)
 
     async def _converse(self, websocket: WebSocket, context: Context) -> None:
-        if not self._may_come_from(websocket):
+        if not self._origins.admits(websocket):
             await websocket.close()
             return
         try:
             place = self._enter(websocket)
         except (ConnectionLimitReached, ServerRestarting) as refused:
-            await websocket.send_denial_response(_refused_entry(refused, context))
+            await websocket.send_denial_response(_refused_entry(refused, context).as_response)
             return
+        begun = False
         try:
             if SUBPROTOCOL not in websocket.scope["subprotocols"]:
                 await _refuse_subprotocol(websocket)
                 return
             await websocket.accept(subprotocol=SUBPROTOCOL)
-            conversation = Conversation(self._desk, websocket, context, place)
-            with self._drain.attending(conversation):
+            conversation = Conversation(self._desk, websocket, context, place, on_lost=self._left)
+            self._drain.attend(conversation)
+            begun = True
+            direct = connection_of(websocket)
+            if direct is not None:
+                direct.listen(conversation)
+            else:
                 await conversation.run()
         except WebSocketDisconnect:
             return
@@ -110,62 +180,72 @@ class GraphQLApp:
             with suppress(WebSocketDisconnect, RuntimeError):
                 await websocket.close(messages.INTERNAL_SERVER_ERROR, "Internal error")
         finally:
-            place.leave()
+            if not begun:
+                place.leave()
 
-    def _enter(self, connection: WebSocket | Request) -> Place:
+    def _left(self, conversation: Conversation) -> None:
+        self._drain.forget(conversation)
+        conversation.place.leave()
+
+    def _enter(self, connection: WebSocket | Head) -> Place:
         """Raises ConnectionLimitReached or ServerRestarting."""
         if self._drain.begun:
             raise ServerRestarting
-        return self._limits.enter(address_of(connection, header=self._settings.client_address_header))
+        return self._limits.enter(address_of(connection, header=self._address_header))
 
-    async def _respond(self, request: Request, context: Context) -> Response | EventStream:
+    async def _respond(self, request: Head, context: Context, receive: Receive, send: Send) -> None:
         try:
-            if self._graphiql_page and _asks_for_page(request):
-                return self._graphiql_page()
-            authorization = request.headers.get("authorization")
-            if authorization is not None:
-                context.viewer = viewer_of(authorization, context)
-            fields = await read_fields(request, body_size_max=self._settings.request_body_size_max_bytes)
-            asked = request_of(fields, self._documents)
-            if takes_events(request.headers.get("accept", "")):
-                return await self._answer_or_stream(request, asked, context)
-            return await self._answer(request, asked, context)
-        except RequestRefused as error:
-            body = {"message": error.message, "extensions": {"code": error.code}}
-            return response({"errors": [body]}, status=error.status, headers=error.headers)
-        except TokenRefused as error:
-            headers = {"www-authenticate": 'Bearer error="invalid_token"'}
-            return response({"errors": [refusal(error, locale=context.locale)]}, status=401, headers=headers)
-        except (ConnectionLimitReached, ServerRestarting) as error:
-            return _refused_entry(error, context)
-        except YoukaError as error:
-            return response({"errors": [refusal(error, locale=context.locale)]}, status=400)
+            answer = self._origins.preflight(request) or await self._serve(request, context, receive)
         except ClientDisconnect:
             raise
         except Exception as error:
-            return response({"errors": [internal_error(error, locale=context.locale)]}, status=500)
+            answer = _failed(error, context)
+        more = self._more(request, context)
+        if isinstance(answer, Reply):
+            await answer.send(request.scope, send, more, self._headers)
+            return
+        for name, value in (*more, *self._headers.headers):
+            answer.headers.setdefault(name.decode(), value.decode("latin-1"))
+        await answer(request.scope, receive, send)
 
-    async def _answer(self, request: Request, asked: GraphQLRequest, context: Context) -> Response:
-        media_type = media_type_of(request.headers.get("accept", ""))
+    async def _serve(self, request: Head, context: Context, receive: Receive) -> Reply | Response | EventStream:
+        if self._graphiql_page and _asks_for_page(request):
+            return self._graphiql_page()
+        self._identify(request, context)
+        letters = await read_asked(request, receive, body_size_max=self._body_size_max)
+        accept = request.headers.get("accept", "")
+        if takes_events(accept):
+            asked = request_of(fields_of(request, letters))
+            return await self._answer_or_stream(request, asked, context, media_type_of(accept))
+        known = self._engine.answer_known(letters, context)
+        if known is not None:
+            return kept_or_answered(request, known, media_type=media_type_of(accept))
+        asked = request_of(fields_of(request, letters))
+        return await self._answer(request, letters, asked, context, media_type_of(accept))
+
+    async def _answer(self, request: Head, letters: bytes, asked: Asked, context: Context, media_type: str) -> Reply:
         try:
-            prepared = self._engine.executor.prepare(asked, context)
+            prepared = await self._reception.prepare(asked, context)
         except OperationRefused as refused:
             return not_executed(refused.errors, media_type=media_type)
         _check_allowed(prepared, request.method, streams=False)
-        return answered(await self._engine.executor.answer(prepared, context), media_type=media_type)
+        answer = await self._engine.answer(prepared, context)
+        if asked.automatic is None:
+            self._engine.know(letters, prepared, answer, context)
+        return kept_or_answered(request, answer, media_type=media_type)
 
     async def _answer_or_stream(
-        self, request: Request, asked: GraphQLRequest, context: Context
-    ) -> Response | EventStream:
+        self, request: Head, asked: Asked, context: Context, media_type: str
+    ) -> Reply | EventStream:
         """Answer a client that takes event streams: a subscription always by one, the rest where it prefers them."""
         place = self._enter(request)
         streams = False
         try:
             if context.viewer:
                 place.name(context.viewer.user_id)
-            media_type = media_type_of(request.headers.get("accept", ""))
             try:
-                prepared = self._engine.executor.prepare(resumed(request, asked), context)
+                resuming = partial(resumed, request, tokens_max=self._settings.document_tokens_max)
+                prepared = await self._reception.prepare(asked, context, resumed=resuming)
             except OperationRefused as refused:
                 if media_type != EVENT_STREAM:
                     return not_executed(refused.errors, media_type=media_type)
@@ -174,29 +254,27 @@ class GraphQLApp:
             _check_allowed(prepared, request.method, streams=True)
             if media_type == EVENT_STREAM or prepared.type is OperationType.SUBSCRIPTION:
                 streams = True
-                return self._stream(context, place, lambda: prepared)
-            return answered(await self._engine.executor.answer(prepared, context), media_type=media_type)
+                return self._stream(context, place, _ready(prepared))
+            return answered(await self._engine.answer(prepared, context), media_type=media_type)
         finally:
             if not streams:
                 place.leave()
 
-    def _stream(self, context: Context, place: Place, prepare: Callable[[], Prepared]) -> EventStream:
+    def _stream(self, context: Context, place: Place, prepare: Callable[[], Awaitable[Prepared]]) -> EventStream:
         return EventStream(
             self._engine, self._settings, context, place, prepare=prepare, attending=self._drain.attending
         )
 
-    def _may_come_from(self, websocket: WebSocket) -> bool:
-        """Browsers name the origin of the page at every handshake; who does not is no browser and has no cookies."""
-        origin, allowed = websocket.headers.get("origin"), self._settings.allowed_origins
-        if origin is None or "*" in allowed or is_same_origin(origin, websocket.headers.get("host")):
-            return True
-        return normalize_origin(origin) in allowed
+
+def _lasts_s(settings: Settings) -> int:
+    """Return how long answers stay: without Redis what other processes change is not always heard of."""
+    return settings.response_cache_lasts_s if settings.redis_url else 0
 
 
-def _asks_for_page(request: Request) -> bool:
+def _asks_for_page(request: Head) -> bool:
     return (
         request.method == "GET"
-        and "query" not in request.query_params
+        and "query" not in query_of(request)
         and "text/html" in request.headers.get("accept", "")
     )
 
@@ -208,7 +286,7 @@ async def _refuse_subprotocol(websocket: WebSocket) -> None:
     await websocket.close(messages.SUBPROTOCOL_NOT_ACCEPTABLE, "Subprotocol not acceptable")
 
 
-def _refused_entry(error: YoukaError, context: Context) -> Response:
+def _refused_entry(error: YoukaError, context: Context) -> Reply:
     """Return what is answered instead of a stream or a handshake: 429 is for the one who asks, 503 for everybody."""
     everybody = isinstance(error, ServerRestarting) or error.values.get("scope") == "SERVER"
     return response(
@@ -217,6 +295,21 @@ def _refused_entry(error: YoukaError, context: Context) -> Response:
         media_type=JSON,
         headers={"retry-after": RETRY_AFTER_S},
     )
+
+
+def _failed(error: Exception, context: Context) -> Reply:
+    """Return the answer where no operation could be chosen, or something went wrong on the way to one."""
+    if isinstance(error, RequestRefused):
+        body = {"message": error.message, "extensions": {"code": error.code}}
+        return response({"errors": [body]}, status=error.status, headers=error.headers)
+    if isinstance(error, ConnectionLimitReached | ServerRestarting):
+        return _refused_entry(error, context)
+    if not isinstance(error, YoukaError):
+        return response({"errors": [internal_error(error, locale=context.locale)]}, status=500)
+    errors = {"errors": [refusal(error, locale=context.locale)]}
+    if isinstance(error, TokenRefused):
+        return response(errors, status=401, headers={"www-authenticate": 'Bearer error="invalid_token"'})
+    return response(errors, status=403 if isinstance(error, OriginNotAllowed) else 400)
 
 
 def _check_allowed(prepared: Prepared, method: str, *, streams: bool) -> None:
@@ -228,8 +321,15 @@ def _check_allowed(prepared: Prepared, method: str, *, streams: bool) -> None:
         raise RequestRefused(400, "OPERATION_NOT_ALLOWED", message)
 
 
-def _refusing(refused: OperationRefused) -> Callable[[], Prepared]:
-    def prepare() -> Prepared:
+def _ready(prepared: Prepared) -> Callable[[], Awaitable[Prepared]]:
+    async def prepare() -> Prepared:
+        return prepared
+
+    return prepare
+
+
+def _refusing(refused: OperationRefused) -> Callable[[], Awaitable[Prepared]]:
+    async def prepare() -> Prepared:
         raise refused
 
     return prepare

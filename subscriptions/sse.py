@@ -6,24 +6,23 @@ https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md; docs/protocols
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
 import orjson
 from graphql import DocumentNode, GraphQLError, OperationDefinitionNode, OperationType, parse
-from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from domain.identity.tokens import TokenExpired
+from kernel.errors import YoukaError
 from kernel.settings import Settings
 from kernel.tasks import cancel_and_wait, spawn
 from schema.types.context import Context
 from subscriptions.deliveries import Delivery
 from subscriptions.errors import refusal
 from subscriptions.execution import Prepared
+from subscriptions.heads import Head
 from subscriptions.identity import Expiry
 from subscriptions.limits import Place
 from subscriptions.negotiation import EVENT_STREAM
@@ -35,14 +34,13 @@ from subscriptions.wire import SendingWire
 LAST_EVENT_ID = "last-event-id"
 RESUME_VARIABLE = "after"
 CURSOR_LENGTH_MAX = 1_024
-TOKENS_MAX = 5_000
 ABORTED_WITHIN_S = 2.0
 COMMENT = b":\n\n"
 # EventSource hands on no event without data, so there is an empty line of it.
 COMPLETE = b"event: complete\ndata:\n\n"
 
 
-def resumed(request: Request, asked: GraphQLRequest) -> GraphQLRequest:
+def resumed(request: Head, asked: GraphQLRequest, *, tokens_max: int) -> GraphQLRequest:
     """Return the request with the header `Last-Event-ID` as its variable `after`, where it is a subscription's.
 
     The header wins over the variable: EventSource comes back with the address that it began with. Raises RequestRefused
@@ -52,7 +50,7 @@ def resumed(request: Request, asked: GraphQLRequest) -> GraphQLRequest:
     if not cursor:
         return asked
     try:
-        operation = _operation(parse(asked.query, max_tokens=TOKENS_MAX, no_location=True), asked.operation_name)
+        operation = _operation(parse(asked.query, max_tokens=tokens_max, no_location=True), asked.operation_name)
     except GraphQLError:
         return asked
     if operation is None or operation.operation is not OperationType.SUBSCRIPTION:
@@ -63,7 +61,7 @@ def resumed(request: Request, asked: GraphQLRequest) -> GraphQLRequest:
         raise RequestRefused(400, "RESUME_UNSUPPORTED", message)
     if len(cursor) > CURSOR_LENGTH_MAX:
         raise RequestRefused(400, "BAD_REQUEST", f"Last-Event-ID may have at most {CURSOR_LENGTH_MAX} characters.")
-    return dataclasses.replace(asked, variables={**(asked.variables or {}), RESUME_VARIABLE: cursor})
+    return asked._replace(variables={**(asked.variables or {}), RESUME_VARIABLE: cursor})
 
 
 def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode | None:
@@ -133,7 +131,7 @@ class EventStream:
         context: Context,
         place: Place,
         *,
-        prepare: Callable[[], Prepared],
+        prepare: Callable[[], Awaitable[Prepared]],
         attending: Callable[[Any], AbstractContextManager[None]],
     ) -> None:
         self.headers = {
@@ -157,9 +155,7 @@ class EventStream:
             on_stalled=self._stalled,
         )
         self._operation = Operation(self._engine, self._outbox, Events(), self._context, on_end=lambda: None)
-        expiry = Expiry(
-            warning_s=settings.token_expiry_warning_s, on_warning=lambda left_ms: None, on_expired=self._expired
-        )
+        expiry = Expiry(warning_s=settings.token_expiry_warning_s, on_warning=lambda left_ms: None, on_over=self._over)
         raw = [(name.encode(), value.encode()) for name, value in self.headers.items()]
         watcher = spawn(self._watch(receive), name="events:watch")
         try:
@@ -203,9 +199,9 @@ class EventStream:
             self._outbox.write(COMMENT)
         self._heartbeat = self._loop.call_later(self._settings.sse_heartbeat_interval_s, self._beat)
 
-    def _expired(self) -> None:
+    def _over(self, why: YoukaError) -> None:
         self._operation.stop()
-        self._outbox.write(Events().error([refusal(TokenExpired(), locale=self._context.locale)]))
+        self._outbox.write(Events().error([refusal(why, locale=self._context.locale)]))
 
     def _stalled(self) -> None:
         self._operation.stop()

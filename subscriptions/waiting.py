@@ -28,6 +28,10 @@ class Mailbox(Generic[T]):
     def empty(self) -> bool:
         return not self._messages
 
+    def take(self) -> T:
+        """Return the next message, of which there is one."""
+        return self._messages.pop(0)
+
     async def get(self) -> T:
         while not self._messages:
             assert self._reader is None, "there is one reader"
@@ -40,15 +44,12 @@ class Mailbox(Generic[T]):
 
 
 class Gate:
-    """An event that is set most of the time."""
+    """An event that is set once, for those who wait for it; whoever comes later makes another."""
 
     __slots__ = ("_waiting",)
 
     def __init__(self) -> None:
-        self._waiting: list[asyncio.Future[None]] | None = None
-
-    def is_set(self) -> bool:
-        return self._waiting is None
+        self._waiting: list[asyncio.Future[None]] | None = []
 
     def set(self) -> None:
         waiting, self._waiting = self._waiting, None
@@ -56,11 +57,7 @@ class Gate:
             if not future.done():
                 future.set_result(None)
 
-    def clear(self) -> None:
-        if self._waiting is None:
-            self._waiting = []
-
-    async def wait(self) -> bool:
+    async def wait(self) -> None:
         while self._waiting is not None:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             waiting = self._waiting
@@ -69,4 +66,3 @@ class Gate:
                 await future
             finally:
                 waiting.remove(future)
-        return True

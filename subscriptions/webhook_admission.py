@@ -77,6 +77,7 @@ class SchemaAdmission:
         if len(orjson.dumps(asked.variables)) > limits.webhook_variables_size_max_bytes:
             raise _invalid(DocumentReason.VARIABLES, f"more than {limits.webhook_variables_size_max_bytes} bytes")
         event_type = self._check(document, asked)
+        self._check_cost(document, asked, services.budgets.draw(viewer=viewer, address="", cost=0).bucket.capacity)
         context = Context(services=services, viewer=viewer, locale=locale)
         request = request_of(document, asked, after)
         return Admitted(
@@ -100,7 +101,9 @@ class SchemaAdmission:
         try:
             document, errors = self._schema.read(text)
         except GraphQLError as error:
-            raise _invalid(DocumentReason.SYNTAX, error.message) from None
+            over = isinstance(error.original_error, YoukaError)
+            reason = DocumentReason.TOO_COMPLEX if over else DocumentReason.SYNTAX
+            raise _invalid(reason, error.message) from None
         operation = _operation(document, asked.operation_name)
         if errors:
             raise _invalid(DocumentReason.VALIDATION, errors[0].message)
@@ -111,6 +114,12 @@ class SchemaAdmission:
         if isinstance(coerced, list):
             raise _invalid(DocumentReason.VARIABLES, coerced[0].message)
         return root.name.value
+
+    def _check_cost(self, document: str, asked: Asked, maximum: int) -> None:
+        """Raises WebhookDocumentInvalid where one event costs more than the client may ever spend."""
+        cost = self._schema.estimate(document, asked.variables, asked.operation_name).total
+        if cost > maximum:
+            raise _invalid(DocumentReason.TOO_COMPLEX, f"an event may cost {cost}, and {maximum} is the most")
 
     async def _first_step(self, request: GraphQLRequest, after: str | None, context: Context) -> str | None:
         """Return the cursor to start from. Raises WebhookDocumentInvalid or CursorInvalid."""

@@ -266,6 +266,7 @@ class Deliverer:
             return True
         if not await self._owner_is_there(webhook):
             return False
+        await self._pay(webhook, delivery)
         body = body_of(
             event_type=webhook.event_type,
             occurred_at=occurred_at or self._clock(),
@@ -287,6 +288,17 @@ class Deliverer:
             return False
         await delivering.delivered(webhook, message_id=message_id, cursor=cursor, outcome=outcome, now=self._clock())
         return True
+
+    async def _pay(self, webhook: Webhook, delivery: Delivery) -> None:
+        """Charge the event to the webhook's owner, and wait where they have spent what they may; none is left out."""
+        budgets = self._services.budgets
+        owner = queries.owner_of(webhook, now=self._clock())
+        draw = budgets.draw(viewer=owner, address="", cost=delivery.cost)
+        draw = draw.of(min(draw.amount, draw.bucket.capacity))
+        wait_s = budgets.buckets.spend(draw).wait_s
+        while wait_s > 0:
+            await asyncio.sleep(wait_s)
+            wait_s = budgets.buckets.spend(draw).wait_s
 
     def _secrets_of(self, webhook: Webhook, now: datetime) -> list[str]:
         """Raises ExecutionFailed where the data key is another one than they were sealed with."""

@@ -10,10 +10,9 @@ from typing import Protocol
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kernel.tasks import spawn
-from subscriptions.frames import EXTENSION, WebSocketConnection
+from subscriptions.frames import EXTENSION, WebSocketConnection, cut
 
 UNSENT_MAX_BYTES = 64 * 1024
-CLOSE_REASON_MAX_BYTES = 123
 
 
 class Wire(Protocol):
@@ -35,11 +34,17 @@ class Wire(Protocol):
         """End the connection behind what was written, and forget what a client does not take in time."""
 
 
-def wire_of(websocket: WebSocket) -> Wire:
-    """Return the way to the client: uvicorn's own transport where our protocol class serves it, else ASGI."""
+def connection_of(websocket: WebSocket) -> WebSocketConnection | None:
+    """Return the connection where our own class serves it."""
     extension = (websocket.scope.get("extensions") or {}).get(EXTENSION)
-    if extension:
-        return DirectWire(extension["connection"])
+    return extension["connection"] if extension else None
+
+
+def wire_of(websocket: WebSocket) -> Wire:
+    """Return the way to the client: the connection itself where our own class serves it, else ASGI."""
+    direct = connection_of(websocket)
+    if direct is not None:
+        return direct
 
     async def send(text: bytes) -> None:
         await websocket.send_text(text.decode())
@@ -48,32 +53,6 @@ def wire_of(websocket: WebSocket) -> Wire:
         await websocket.close(code, reason)
 
     return SendingWire(send, close)
-
-
-class DirectWire:
-    """Frames straight into the socket's buffer."""
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: WebSocketConnection) -> None:
-        self._connection = connection
-
-    @property
-    def closed(self) -> bool:
-        return self._connection.gone
-
-    @property
-    def writable(self) -> bool:
-        return self._connection.writable.is_set()
-
-    def write(self, text: bytes) -> None:
-        self._connection.write_text(text)
-
-    async def room(self) -> None:
-        await self._connection.writable.wait()
-
-    def close(self, code: int, reason: str) -> None:
-        self._connection.close_with(code, _cut(reason))
 
 
 class SendingWire:
@@ -114,7 +93,7 @@ class SendingWire:
 
     def close(self, code: int, reason: str) -> None:
         if not self.closed:
-            self._ending = (code, _cut(reason))
+            self._ending = (code, cut(reason))
             self._room.set()
             self._begin()
 
@@ -150,7 +129,3 @@ class SendingWire:
             self._gone = True
             self._unsent.clear()
             self._room.set()
-
-
-def _cut(reason: str) -> str:
-    return reason.encode()[:CLOSE_REASON_MAX_BYTES].decode(errors="ignore")

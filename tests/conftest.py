@@ -10,21 +10,29 @@ import os
 import secrets
 import shutil
 import sqlite3
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 import redis
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 
+from domain.access import passwords
+from kernel.settings import get_settings
 from models.database import connected, migrate
+from tests.databases import Copies
+from tests.models_once import models_ready_once
+from tests.patience import DATABASE_PATIENCE
 from tests.services import Service, ServiceFailed, ServiceUnavailable, find_free_port, run, start_postgres, start_redis
 
 FOREIGN_REDIS_DATABASE = 15
-# Copying files takes 31 ms where nothing is synced, the default (writing every page to the log) 76 ms.
-COPYING = "STRATEGY FILE_COPY"
+CLIENT_PATIENCE_S = 60.0
+PASSWORD_COST, CHEAP_COST = 2**16, 2**8
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 
@@ -95,13 +103,20 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     return f"sqlite://{path}"
 
 
+@pytest.fixture(scope="session")
+def postgres_copies(postgres_server: str, postgres_template: str) -> Iterator[Copies]:
+    """Makes the copies of the template."""
+    copies = Copies(postgres_server, postgres_template)
+    yield copies
+    copies.close()
+
+
 @pytest.fixture
-def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
+def postgres_url(postgres_server: str, postgres_copies: Copies) -> Iterator[str]:
     """A fresh, migrated PostgreSQL database."""
-    name = f"youka_test_{secrets.token_hex(6)}"
-    execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {postgres_template} {COPYING}")
+    name = postgres_copies.take()
     yield with_database(postgres_server, name)
-    execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    postgres_copies.drop(name)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -113,7 +128,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[str]:
     """The fresh database, opened in the test's own event loop; the value is its address."""
-    async with connected(database_url):
+    async with connected(database_url, get_settings().model_copy(update=DATABASE_PATIENCE)):
         yield database_url
 
 
@@ -124,6 +139,46 @@ def redis_url(redis_server: str) -> Iterator[str]:
         client.flushdb()
         yield redis_server
         client.flushdb()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def models_once() -> Iterator[None]:
+    with models_ready_once():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def schemas_once() -> Iterator[None]:
+    """Applications with the same limits share a schema, and what it knows of documents: each takes 100 ms to build.
+
+    Nothing that comes out of a database may be kept in a schema, since the next test has another database.
+    """
+    root = sys.modules.get("schema.root")
+    with pytest.MonkeyPatch.context() as patch:
+        # Whoever collects no test that imports the application does not have to wait for it.
+        if root is not None:
+            patch.setattr(root, "build", lru_cache(root.build))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def passwords_cheap() -> Iterator[None]:
+    """A password costs a guesser a quarter of a second and 64 MiB, and so it would each test that sets or gives one."""
+    assert passwords.COST == PASSWORD_COST, "what a guess costs is changed here as well"
+    nobodys = passwords._NOBODYS.replace(f"${PASSWORD_COST}$", f"${CHEAP_COST}$")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "COST", CHEAP_COST)
+        patch.setattr(passwords, "_NOBODYS", nobodys)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_clients() -> Iterator[None]:
+    """Clients that say nothing of a timeout give up after five seconds, which a busy machine may take for an answer."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "read", "write", "pool"):
+            patch.setattr(DEFAULT_TIMEOUT_CONFIG, name, CLIENT_PATIENCE_S)
+        yield
 
 
 @pytest.fixture

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
 
+from domain.access.rules import USUAL_SCOPES
+from domain.access.second_factor import Signature
 from domain.cards import operations as cards
 from domain.identity import staff
 from domain.identity.staff import Staff
 from domain.identity.viewer import Viewer
 from domain.offers import operations as offers
 from domain.orders import operations as orders
+from domain.orders.creating import Wanted
 from domain.orders.policy import Policy
 from domain.risk.rules import Limits
+from domain.step_up.rules import Content
+from kernel.access_states import StepUpState
 from kernel.clock import utc_now
 from kernel.ids import new_id
 from kernel.money import Money
 from kernel.sealing import Sealer
 from kernel.settings import Settings
-from kernel.states import StaffRole
+from kernel.states import ClientKind, StaffRole
+from models.access import StaffCredential
 from models.cards import FuelCard
 from models.identity import User
 from models.offers import Offer
 from models.orders import RechargeOrder
+from models.step_up import StepUpChallenge
 
 SEALER = Sealer(bytes(32))
+# The time steps of codes that sign; each comes later than the one before.
+STEPS = count(1)
 LIMITS = Limits(
     amount_min_fen=1_000,
     amount_max_fen=500_000,
@@ -39,6 +50,8 @@ LIMITS = Limits(
     wallet_max_fen=1_000_000,
 )
 POLICY = replace(Policy.of(Settings()), limits=LIMITS, payment_query_after=timedelta(milliseconds=20))
+# What the mini-program gets where it asks for nothing else.
+SCOPES = USUAL_SCOPES[ClientKind.MINI_PROGRAM]
 SINOPEC_NUMBER = "1000111100000000001"
 PETROCHINA_NUMBER = "9012345678901234"
 
@@ -47,7 +60,7 @@ def viewer_of(user_id: UUID) -> Viewer:
     return Viewer(
         user_id=user_id,
         client_id="tests",
-        scopes=frozenset({"recharge"}),
+        scopes=SCOPES,
         expires_at=utc_now() + timedelta(hours=1),
     )
 
@@ -72,8 +85,9 @@ async def create_order(
     limits: Limits = LIMITS,
     pay_within: timedelta = timedelta(minutes=15),
     now: datetime | None = None,
+    policy: Policy = POLICY,
 ) -> RechargeOrder:
-    wanted = orders.Wanted(
+    wanted = Wanted(
         operation=orders.CREATE,
         key=key or uuid4().hex,
         card_id=card.id,
@@ -82,7 +96,7 @@ async def create_order(
         offer_id=offer.id if offer else None,
         quoted=quoted,
     )
-    policy = replace(POLICY, limits=limits, pay_within=pay_within)
+    policy = replace(policy, limits=limits, pay_within=pay_within)
     return await orders.create(viewer=viewer, wanted=wanted, policy=policy, now=now or utc_now())
 
 
@@ -107,6 +121,26 @@ async def create_offer(
     )
 
 
+async def create_grant(viewer: Viewer, content: Content, *, sealer: Sealer = SEALER) -> str:
+    """Return the grant of a second proof that was given for just this."""
+    now, text = utc_now(), f"ysg_{uuid4().hex}"
+    await StepUpChallenge.create(
+        id=new_id(),
+        user_id=viewer.user_id,
+        session_id=viewer.session_id,
+        action=content.action,
+        content_digest=sealer.digest(f"step-up:{viewer.user_id}:{content.text}"),
+        face_token=uuid4().hex,
+        state=StepUpState.CONFIRMED,
+        attempts=1,
+        grant_hash=hashlib.sha256(text.encode()).hexdigest(),
+        created_at=now,
+        expires_at=now + timedelta(minutes=10),
+        grant_expires_at=now + timedelta(minutes=5),
+    )
+    return text
+
+
 async def create_staff(*roles: StaffRole, customer: Viewer | None = None) -> Staff:
     """Return a new member of staff, with every role where none is named."""
     member = await staff.add(
@@ -115,4 +149,13 @@ async def create_staff(*roles: StaffRole, customer: Viewer | None = None) -> Sta
         customer_id=customer.user_id if customer else None,
         now=utc_now(),
     )
-    return Staff(member.id, member.name, member.customer_id)
+    return Staff(member.id, member.name, member.customer_id, frozenset(roles or StaffRole))
+
+
+async def sign(member: Staff) -> Signature:
+    """Return a signature of a member of staff that has signed nothing yet."""
+    credential = StaffCredential(
+        id=new_id(), staff_id=member.id, password_hash="", totp_sealed=b"", totp_step=0, changed_at=utc_now()
+    )
+    await StaffCredential.bulk_create([credential], ignore_conflicts=True)
+    return Signature(member, next(STEPS))

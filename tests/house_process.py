@@ -18,8 +18,8 @@ from tests.sandbox_fixtures import Sandbox
 from tests.services import find_free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-HEALTHY_WITHIN_S = 30.0
-STOP_WITHIN_S = 15.0
+HEALTHY_WITHIN_S = 90.0
+STOP_WITHIN_S = 45.0
 
 
 class Process:

@@ -15,12 +15,13 @@ import httpx
 import pytest
 
 from kernel.settings import Settings
+from tests.patience import DATABASE_PATIENCE
 from tests.services import find_free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 10.0
-WAIT_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 90.0
+STOP_TIMEOUT_S = 30.0
+WAIT_TIMEOUT_S = 60.0
 POLL_INTERVAL_S = 0.02
 
 # The pipe to the process closes when the tests end, in whatever way, and takes the process along.
@@ -52,7 +53,7 @@ class Sandbox:
 
     def settings(self, **changes: Any) -> Settings:
         """Return settings of a server that talks to this sandbox; `changes` replace fields."""
-        return Settings(**{"data_dir": self.data_dir, "sandbox_port": self.port, **changes})
+        return Settings(**{"data_dir": self.data_dir, "sandbox_port": self.port, **DATABASE_PATIENCE, **changes})
 
     def control(self, action: str, **body: Any) -> Any:
         """POST to `/control/{action}` and return the answer. Raises httpx.HTTPStatusError for a refusal."""
@@ -70,6 +71,17 @@ class Sandbox:
     def pay(self, package: str, *, force: bool = False) -> Any:
         """Pay like the user; `package` is that of the payment parameters, or the prepay id."""
         return self.control("pay", package=package, force=force)
+
+    def alipay_code(self, user: str = "demo") -> str:
+        """Return what `my.getAuthCode` gives the user's mini-program."""
+        return str(self.control("alipay-code", user=user)["code"])
+
+    def pay_alipay(self, trade_no: str, *, force: bool = False) -> Any:
+        """Pay like the user, by the number that the payment parameters hold."""
+        return self.control("pay-alipay", trade_no=trade_no, force=force)
+
+    def alipay_payment(self, out_trade_no: str) -> Any:
+        return self._one("alipay_payments", "out_trade_no", out_trade_no)
 
     def faults(self, **modes: Any) -> None:
         """Ask for faults of sandbox/faults.py. Without `times` they hold until cleared.

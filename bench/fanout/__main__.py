@@ -15,9 +15,11 @@ from bench import machine
 from bench.fanout import report
 from bench.fanout.load import Cell, measure
 from bench.fanout.options import Options, parse
-from bench.fanout.servers import PeerUnavailable, ServerFailed, serving
+from bench.fanout.servers import serving
 from bench.fanout.sockets import ClientFailed
 from bench.machine import CpuTimeUnknown, Placement
+from bench.npm import PeerUnavailable
+from bench.processes import ServerFailed
 from bench.terminal import end_on_termination, telling
 from kernel.clock import utc_now
 from tests.services import ServiceFailed, ServiceUnavailable
@@ -42,7 +44,7 @@ def run(options: Options, progress: Callable[[str], None]) -> tuple[report.Resul
                 try:
                     cell = _measured(subject, sockets, options, place)
                 except PeerUnavailable as error:
-                    left_out[subject] = str(error)
+                    left_out[subject] = f"{subject} {error}"
                     continue
                 results.setdefault(subject, {}).setdefault(sockets, []).append(cell)
     return results, list(left_out.values())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "fanout.json"
-SUBJECTS = ("youka", "strawberry", "node", "youka-2")
+SUBJECTS = ("youka", "strawberry", "node", "mercurius", "youka-2")
 SOCKETS_MAX = 9_000
 
 
@@ -37,12 +37,12 @@ def parse(arguments: Sequence[str]) -> Options:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench.fanout",
-        description="Tell thousands of sockets of each price change, beside plain strawberry and a Node server. "
-        "Exit code 1 where Youka misses its bar against Node. See docs/fanout.md.",
+        description="Tell thousands of sockets of each price change, beside strawberry, mercurius and graphql-ws. "
+        "Exit code 1 where Youka misses a bar. See docs/fanout.md.",
     )
     parser.add_argument("--sockets", type=_numbers, default=(1_000, 5_000), metavar="N,N", help="default: 1000,5000")
     parser.add_argument(
-        "--load", type=int, default=40_000, metavar="N", help="deliveries offered in a second (default: 40000)"
+        "--load", type=int, default=50_000, metavar="N", help="deliveries offered in a second (default: 50000)"
     )
     parser.add_argument(
         "--quiet-load", type=int, default=5_000, metavar="N", help="the same, where nobody is busy (default: 5000)"

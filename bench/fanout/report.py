@@ -12,14 +12,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from bench.bars import Verdict
+from bench.fanout import bars
 from bench.fanout.load import Cell, Load
 from bench.fanout.options import Options
 
-OURS, PEER = "youka", "node"
-# The bar, at the largest number of sockets and the busy load.
-DELIVERIES_RATIO_MIN = 2.0
-P99_RATIO_MAX = 0.1
-MEMORY_RATIO_MAX = 1.0
 WIDTH_MIN = 120
 
 # By subject and number of sockets, one cell for each round.
@@ -42,31 +39,6 @@ def median(cells: Sequence[Cell]) -> Cell:
     )
 
 
-def ratios(results: Results, sockets: int) -> dict[str, float] | None:
-    """Return Youka by the Node server, None where one of them was not measured."""
-    ours, peer = (results.get(name, {}).get(sockets) for name in (OURS, PEER))
-    if not ours or not peer:
-        return None
-    mine, theirs = median(ours), median(peer)
-    return {
-        "deliveries_per_s": mine.busy.delivered_per_s / theirs.busy.delivered_per_s,
-        "p99_ms": mine.busy.p99_ms / theirs.busy.p99_ms,
-        "kib_per_connection": mine.kib_per_connection / theirs.kib_per_connection,
-    }
-
-
-def met(results: Results, options: Options) -> bool | None:
-    """Whether the bar is reached at the most sockets; None where there is nobody to compare with."""
-    found = ratios(results, max(options.sockets))
-    if found is None:
-        return None
-    return (
-        found["deliveries_per_s"] >= DELIVERIES_RATIO_MIN
-        and found["p99_ms"] <= P99_RATIO_MAX
-        and found["kib_per_connection"] <= MEMORY_RATIO_MAX
-    )
-
-
 def document(
     *,
     begun: datetime,
@@ -76,14 +48,15 @@ def document(
     results: Results,
     left_out: Sequence[str],
 ) -> dict[str, Any]:
+    verdicts = _verdicts(results, options)
     return {
         "begun": begun.isoformat(),
         "seconds": seconds,
         "machine": machine,
         "options": {**asdict(options), "json_path": str(options.json_path)},
-        "met": met(results, options),
+        "met": bars.met(verdicts),
+        "bars": [{**asdict(each), "met": each.met} for each in verdicts],
         "left_out": list(left_out),
-        "ratios": {str(sockets): ratios(results, sockets) for sockets in options.sockets},
         "medians": {name: {str(n): asdict(median(cells)) for n, cells in by.items()} for name, by in results.items()},
         "rounds": {
             name: {str(n): [asdict(c) for c in cells] for n, cells in by.items()} for name, by in results.items()
@@ -122,17 +95,15 @@ def _table(results: Results, options: Options, sockets: int) -> Table:
     return table
 
 
+def _verdicts(results: Results, options: Options) -> list[Verdict]:
+    """Judge what was measured with the most sockets."""
+    return bars.verdicts({name: median(by_sockets[max(options.sockets)]) for name, by_sockets in results.items()})
+
+
 def _lines(results: Results, options: Options, left_out: Sequence[str]) -> Iterator[str]:
     for reason in left_out:
-        yield f"left out: {reason}"
-    for sockets in options.sockets:
-        found = ratios(results, sockets)
-        if found:
-            yield (
-                f"{sockets:,} sockets, Youka by Node: deliveries {found['deliveries_per_s']:.2f}×, "
-                f"p99 {found['p99_ms']:.3f}×, memory {found['kib_per_connection']:.2f}×"
-            )
-    reached = met(results, options)
-    if reached is not None:
-        bar = f"deliveries ≥ {DELIVERIES_RATIO_MIN}×, p99 ≤ {P99_RATIO_MAX}×, memory ≤ {MEMORY_RATIO_MAX}×"
-        yield f"the bar at {max(options.sockets):,} sockets ({bar}) is {'reached' if reached else 'missed'}"
+        yield f"LEFT OUT, so nothing here says how it does: {reason}"
+    for each in _verdicts(results, options):
+        sign = "≥" if each.least else "≤"
+        met = "met" if each.met else "NOT MET"
+        yield f"the bar at {max(options.sockets):,} sockets, {each.text}: {each.found:.3g} ({sign} {each.bar:g}) {met}"

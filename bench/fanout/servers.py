@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,20 +13,19 @@ from pathlib import Path
 from typing import IO
 
 from bench.fanout.load import Target
-from bench.fanout.wire import FIRST_MILLIYUAN, READY_PATH, SOURCE
+from bench.fanout.wire import FIRST_MILLIYUAN, PUBLISH_PATH, READY_PATH, SOURCE
 from bench.machine import Placement, move, running_on
-from bench.processes import ROOT, Process, ServerFailed, answers
+from bench.npm import installed, node
+from bench.processes import ROOT, Process, answers
 from sandbox.keys import load_or_create
 from tests.services import find_free_port, start_postgres, start_redis
 
-NODE = Path(__file__).resolve().parent / "node"
-INSTALLED = Path(sys.prefix) / "fanout-peer"
-INSTALL_WITHIN_S = 180.0
-RUN_AS_SERVER = {"YOUKA_WORKER_IN_SERVER": "false", "YOUKA_LOG_LEVEL": "WARNING"}
-
-
-class PeerUnavailable(RuntimeError):
-    """Node or npm is not on this machine, or the peer's packages could not be installed."""
+ON_NODE = {"node": "fanout-graphql-ws.mjs", "mercurius": "fanout-mercurius.mjs"}
+RUN_AS_SERVER = {
+    "YOUKA_WORKER_IN_SERVER": "false",
+    "YOUKA_LOG_LEVEL": "WARNING",
+    "YOUKA_RATE_LIMIT_FACTOR": "1000000",
+}
 
 
 @contextmanager
@@ -36,8 +34,8 @@ def serving(subject: str, place: Placement) -> Iterator[Target]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="youka-fanout-")))
         log = stack.enter_context(tempfile.TemporaryFile())
-        if subject == "node":
-            yield _node(stack, log, place)
+        if subject in ON_NODE:
+            yield _node(stack, subject, log, place)
         elif subject == "strawberry":
             yield _started(stack, "strawberry", ["bench.fanout.plain"], _environment(folder), log, place)
         elif subject == "youka":
@@ -85,49 +83,21 @@ def _started(
     return Target(name, tuple(ports), tuple(process.pid for process in processes))
 
 
-def _node(stack: ExitStack, log: IO[bytes], place: Placement) -> Target:
-    folder = install_peer()
+def _node(stack: ExitStack, name: str, log: IO[bytes], place: Placement) -> Target:
+    program = installed() / ON_NODE[name]
     port = find_free_port()
     environment = {
         **os.environ,
         "PORT": str(port),
         "FIRST_MILLIYUAN": str(FIRST_MILLIYUAN),
         "SOURCE": SOURCE,
+        "READY_PATH": READY_PATH,
+        "PUBLISH_PATH": PUBLISH_PATH,
         "NODE_ENV": "production",
     }
-    node = shutil.which("node")
-    assert node is not None
-    process = Process("node", str(folder / "server.mjs"), environment, log, program=(node,))
+    process = Process(name, str(program), environment, log, program=(node(),))
     process.start()
     stack.callback(process.stop)
     process.wait_until(partial(answers, port, READY_PATH))
     move(process.pid, place.server)
-    return Target("node", (port,), (process.pid,))
-
-
-def install_peer() -> Path:
-    """Install the Node server's packages into the environment, once. Raises PeerUnavailable."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        raise PeerUnavailable("the Node server needs node and npm on the PATH; leave it out with --subjects")
-    wanted = (NODE / "package.json").read_bytes()
-    INSTALLED.mkdir(parents=True, exist_ok=True)
-    stamp = INSTALLED / "installed.json"
-    if not stamp.exists() or stamp.read_bytes() != wanted:
-        (INSTALLED / "package.json").write_bytes(wanted)
-        done = subprocess.run(
-            [npm, "install", "--no-audit", "--no-fund", "--no-package-lock"],
-            cwd=INSTALLED,
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_WITHIN_S,
-            check=False,
-        )
-        if done.returncode:
-            raise PeerUnavailable(f"npm install failed:\n{done.stderr[-2_000:]}")
-        stamp.write_bytes(wanted)
-    shutil.copyfile(NODE / "server.mjs", INSTALLED / "server.mjs")
-    return INSTALLED
-
-
-__all__ = ["PeerUnavailable", "ServerFailed", "install_peer", "serving"]
+    return Target(name, (port,), (process.pid,))

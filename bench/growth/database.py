@@ -10,7 +10,7 @@ from pathlib import Path
 
 import asyncpg
 
-from bench.databases import DURABLE, execute, url_of
+from bench.databases import DURABLE, STEADY, execute, url_of
 from bench.growth.history import History
 from bench.growth.loading import load
 from kernel.clock import utc_now
@@ -19,15 +19,8 @@ from models.database import migrate
 from tests.services import PostgresFiles, Service
 
 EMPTY, FILLING = "growth_empty", "growth_filling"
-COMMON = {
-    "shared_buffers": "1GB",
-    # Each of these would fall into the turn of one database and be charged to it alone.
-    "autovacuum": "off",
-    "checkpoint_timeout": "1h",
-    "max_wal_size": "4GB",
-}
-WHILE_LOADING = {**COMMON, "maintenance_io_concurrency": "32", "max_parallel_maintenance_workers": "2"}
-WHILE_MEASURING = {**COMMON, **DURABLE}
+WHILE_LOADING = {**STEADY, "maintenance_io_concurrency": "32", "max_parallel_maintenance_workers": "2"}
+WHILE_MEASURING = {**STEADY, **DURABLE}
 
 ORDERS_PER_USER = 20
 YEAR = timedelta(days=365)

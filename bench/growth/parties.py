@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from pathlib import Path
 from uuid import UUID
 
 from domain.cards.ports import (
+    CardFacts,
+    DepositFacts,
+    IssuerBillLine,
+    IssuerBillNotReady,
+    IssuerBillRefused,
     IssuerNotice,
     IssuerNoticeRefused,
     IssuerOrderState,
+    Issuers,
+    IssuerUnavailable,
     RechargeFacts,
     RechargeRequest,
 )
 from domain.identity.ports import FaceFacts, FaceOutcome, FaceSession, FaceUnavailable, LoginUnavailable
 from domain.orders.ports import ThirdParties
+from domain.payments.bills import BillLine, BillRefused
 from domain.payments.ports import (
     ChannelNotice,
     Channels,
@@ -27,6 +36,7 @@ from domain.payments.ports import (
     TradeFacts,
     TradeState,
 )
+from kernel.states import CardBrand
 
 CHANNEL, ISSUER = "wechat_pay", "card_issuer"
 SUB_MCHID = "1900000209"
@@ -46,7 +56,7 @@ class PromptChannel:
     async def prepay(self, request: PrepayRequest) -> str:
         return f"wx{request.out_trade_no}"
 
-    def payment_parameters(self, *, prepay_id: str, now: datetime) -> PaymentParameters:
+    async def payment_parameters(self, *, prepay_id: str, now: datetime) -> PaymentParameters:
         return PaymentParameters(self.app_id, str(int(now.timestamp())), "nonce", prepay_id, "RSA", "signature")
 
     def paid(self, *, out_trade_no: str, amount_fen: int, now: datetime) -> TradeFacts:
@@ -82,17 +92,23 @@ class PromptChannel:
     async def refund(self, request: RefundRequest) -> RefundFacts:
         raise ChannelUnavailable(f"{NOT_ASKED}: {request.out_refund_no}")
 
-    async def query_refund(self, out_refund_no: str) -> RefundFacts:
+    async def query_refund(self, out_refund_no: str, *, out_trade_no: str | None = None) -> RefundFacts:
         raise ChannelUnavailable(f"{NOT_ASKED}: {out_refund_no}")
 
-    def open_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> ChannelNotice:
+    async def fetch_bill(self, *, day: date, into: Path) -> None:
+        raise ChannelUnavailable(f"{NOT_ASKED}: the bill of {day}, {into}")
+
+    def read_bill(self, path: Path) -> Iterator[BillLine]:
+        raise BillRefused(f"{NOT_ASKED}: {path}")
+
+    async def open_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> ChannelNotice:
         raise NoticeRefused("callbacks come as facts here")
 
 
 class PromptIssuer:
     """Implements `CardIssuer`: it accepts every recharge, and has made it when `recharged` is called."""
 
-    name = ISSUER
+    name, notice_answer = ISSUER, ""
 
     async def submit(self, request: RechargeRequest) -> RechargeFacts:
         return _facts(request.attempt_id, IssuerOrderState.PROCESSING, request.amount_fen, None)
@@ -107,6 +123,21 @@ class PromptIssuer:
 
     def open_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> IssuerNotice:
         raise IssuerNoticeRefused("callbacks come as facts here")
+
+    def cost_fen(self, brand: CardBrand, amount_fen: int) -> int:
+        return cost_of(amount_fen)
+
+    async def balance(self) -> DepositFacts:
+        raise IssuerUnavailable("nobody asks for it here")
+
+    async def check_card(self, brand: CardBrand, card_number: str) -> CardFacts:
+        raise IssuerUnavailable("nobody asks for it here")
+
+    async def fetch_bill(self, day: date, into: Path) -> None:
+        raise IssuerBillNotReady(day)
+
+    def read_bill(self, path: Path) -> Iterator[IssuerBillLine]:
+        raise IssuerBillRefused(path)
 
 
 def cost_of(amount_fen: int) -> int:
@@ -140,4 +171,4 @@ class NobodySignsIn:
 
 def prompt_parties(channel: PromptChannel, issuer: PromptIssuer) -> ThirdParties:
     nobody = NobodySignsIn()
-    return ThirdParties(channels=Channels((channel,)), issuer=issuer, login=nobody, face=nobody)
+    return ThirdParties(channels=Channels((channel,)), issuers=Issuers((issuer,)), login=nobody, face=nobody)

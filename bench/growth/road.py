@@ -15,8 +15,8 @@ import structlog
 from bench.growth.parties import PromptChannel, PromptIssuer, prompt_parties
 from domain.identity.viewer import Viewer
 from domain.orders import operations, paying
+from domain.orders.creating import Wanted
 from domain.orders.notices import Facts, to_row
-from domain.orders.operations import Wanted
 from domain.orders.policy import Policy
 from domain.payments.operations import record_notice
 from jobs.handlers import Handlers

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.databases import ENGINES
+from bench.subjects import ENGINES
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "storm.json"
 RECHARGES, KILLS = 10_000, 30

@@ -50,6 +50,11 @@ def read_number(text: str) -> CardNumber:
     raise CardNumberInvalid
 
 
+def masked_owner(name: str) -> str:
+    """Return what people are shown of an owner's name: its last character, as card issuers do."""
+    return f"*{name[-1]}" if name else ""
+
+
 def masked(tail: str) -> str:
     """Return what people are shown of a number."""
     return f"**** {tail}"

@@ -41,6 +41,12 @@ SELECT ?1, ?2 + key, ?3, value, ?4, ?4 FROM json_each(?5)
 """
 
 
+MARK_PUBLISHED_POSTGRES = "UPDATE event SET published_at = $2 WHERE id = ANY($1::bigint[]) AND published_at IS NULL"
+MARK_PUBLISHED_SQLITE = (
+    "UPDATE event SET published_at = ?2 WHERE id IN (SELECT value FROM json_each(?1)) AND published_at IS NULL"
+)
+
+
 class EventOutsideTransaction(RuntimeError):
     """An event must become visible with the change that it tells of, and not without it."""
 
@@ -101,4 +107,9 @@ async def append_internal(
 
 async def mark_published(*, ids: Sequence[int], now: datetime) -> None:
     """Note that these rows were sent. Marking them again, as a second relay does, changes nothing."""
-    await Event.filter(id__in=list(ids), published_at__isnull=True).update(published_at=now)
+    connection = Tortoise.get_connection("default")
+    if connection.capabilities.dialect == "postgres":
+        await connection.execute_query(MARK_PUBLISHED_POSTGRES, [list(ids), now])
+    else:
+        moment = now.astimezone(UTC)
+        await connection.execute_query(MARK_PUBLISHED_SQLITE, [orjson.dumps(list(ids)).decode(), moment])

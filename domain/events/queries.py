@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import orjson
 from tortoise import Tortoise
 from tortoise.expressions import Q
 
@@ -13,11 +14,19 @@ from domain.events.cursors import Standing
 from domain.events.ports import StoredEvent
 from models.database import dialect
 from models.events import Event, EventStream
+from models.lean import Statement, fetch, read_moment
 
 STANDING = """
 SELECT epoch.name AS epoch, COALESCE(head.position, 0) AS position, COALESCE(head.purged, 0) AS purged
 FROM event_epoch AS epoch LEFT JOIN event_stream AS head ON head.name = {stream}
 """
+UNSENT = (
+    "SELECT id, stream, position, type, {payload} AS payload, occurred_at FROM event "
+    "WHERE published_at IS NULL ORDER BY id LIMIT {limit}"
+)
+UNPUBLISHED = Statement(
+    postgres=UNSENT.format(payload="payload::text", limit="$1"), sqlite=UNSENT.format(payload="payload", limit="?1")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +73,19 @@ async def times(places: Sequence[tuple[str, int]]) -> dict[str, datetime]:
 
 async def unpublished(*, limit: int) -> list[UnpublishedEvent]:
     """Return up to `limit` unsent events, the oldest first; within a stream that is the order of positions."""
-    rows = await Event.filter(published_at__isnull=True).order_by("id").limit(limit)
-    return [UnpublishedEvent(id=row.id, event=_stored(row)) for row in rows]
+    return [
+        UnpublishedEvent(
+            id=row["id"],
+            event=StoredEvent(
+                stream=row["stream"],
+                position=row["position"],
+                type=row["type"],
+                payload=orjson.loads(row["payload"]),
+                occurred_at=read_moment(row["occurred_at"]),
+            ),
+        )
+        for row in await fetch(UNPUBLISHED, limit)
+    ]
 
 
 def _stored(row: Event) -> StoredEvent:

@@ -8,6 +8,8 @@ from uuid import UUID
 PRICES = "prices"
 STATIONS = "stations"
 ALERTS = "alerts"
+SWITCHES = "switches"
+ORGANISATIONS = "organisations"
 LEDGER_PREFIX = "ledger:"
 
 
@@ -17,15 +19,22 @@ class EventType(StrEnum):
     PRICE_CHANGED = "price.changed"
     STATIONS_CHANGED = "stations.changed"
     ALERT_RAISED = "alert.raised"
+    SWITCH_TURNED = "switch.turned"
+    ORGANISATION_CHANGED = "organisation.changed"
     LEDGER_POSTED = "ledger.posted"  # for the finance journal alone; never published
 
 
 class AlertKind(StrEnum):
-    """What an alert is about: its payload has the kind, and the id of the case, review or job."""
+    """What an alert is about: its payload has the kind, and the id of what waits."""
 
     CASE = "CASE"
     REVIEW = "REVIEW"
     WORK = "WORK"
+    SIGN_IN_LOCK = "SIGN_IN_LOCK"
+    DIFFERENCE = "DIFFERENCE"
+    TRANSFER = "TRANSFER"
+    PAYEE = "PAYEE"
+    CLAIM = "CLAIM"
 
 
 def order_stream(order_id: UUID) -> str:

@@ -6,20 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from domain.identity.ports import Phone, PhoneNumbers
-from domain.identity.viewer import AccountGone, Viewer
+from domain.identity.ports import Phone
+from domain.identity.viewer import AccountGone
 from kernel.sealing import Sealer
 from models.database import transactional
 from models.identity import User
 from models.messages import UserPhone
 
-
-async def bind(*, viewer: Viewer, code: str, phones: PhoneNumbers, sealer: Sealer, now: datetime) -> UserPhone:
-    """Bind the number that the platform vouches for; it takes the place of another one.
-
-    Raises PhoneCodeRefused, PhoneUnavailable or AccountGone.
-    """
-    return await keep(user_id=viewer.user_id, phone=await phones.phone_of(code), sealer=sealer, now=now)
+# What staff find a phone by.
+PHONE_TAIL_DIGITS = 4
 
 
 @transactional
@@ -33,6 +28,7 @@ async def keep(*, user_id: UUID, phone: Phone, sealer: Sealer, now: datetime) ->
             "phone_sealed": sealer.seal(phone.e164, owner=f"phone:{user_id}"),
             "phone_digest": sealer.digest(phone.e164),
             "phone_masked": phone.masked,
+            "phone_tail": phone.masked[-PHONE_TAIL_DIGITS:],
             "bound_at": now,
         },
     )

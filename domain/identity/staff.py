@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from domain.identity.scopes import Scope
 from domain.identity.viewer import Viewer
 from kernel.errors import YoukaError
 from kernel.ids import new_id
@@ -13,7 +14,7 @@ from kernel.states import StaffRole
 from models.identity import StaffMember, User
 
 STAFF_CLIENT_ID = "staff"
-STAFF_SCOPE = "staff"
+STAFF_SCOPE = Scope.STAFF
 
 
 class StaffOnly(YoukaError):
@@ -37,11 +38,15 @@ class CustomerNotFound(YoukaError):
 
 @dataclass(frozen=True, slots=True)
 class Staff:
-    """A member of staff; `customer_id` is the account that they recharge with, if they have one."""
+    """A member of staff; `customer_id` is the account that they recharge with, if they have one.
+
+    `roles` are those of theirs by which they were let in.
+    """
 
     id: UUID
     name: str
     customer_id: UUID | None
+    roles: frozenset[StaffRole] = frozenset()
 
     @property
     def actor(self) -> str:
@@ -59,7 +64,7 @@ async def require(*, viewer: Viewer, roles: frozenset[StaffRole] = frozenset(Sta
     member = await StaffMember.get_or_none(id=viewer.user_id) if is_staff(viewer) else None
     if member is None or member.left_at is not None or roles.isdisjoint(member.roles):
         raise StaffOnly
-    return Staff(member.id, member.name, member.customer_id)
+    return Staff(member.id, member.name, member.customer_id, roles & {StaffRole(role) for role in member.roles})
 
 
 async def add(*, name: str, roles: frozenset[StaffRole], customer_id: UUID | None, now: datetime) -> StaffMember:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from kernel.errors import YoukaError
@@ -16,14 +16,25 @@ class AccountGone(YoukaError):
     messages = {"zh-CN": "账号不存在，请重新登录", "en": "The account is gone, please sign in again"}
 
 
+# A viewer without a token of its own, such as the owner of a webhook, is made anew each time.
+JUST_NOW = datetime.max.replace(tzinfo=UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """A signed-in user, as the access token names them."""
+    """A signed-in user, as the access token names them.
+
+    `session_id` is the device's, where the token came from a sign-in; `vehicle_id` the car's, where it is bound to one.
+    """
 
     user_id: UUID
     client_id: str
     scopes: frozenset[str]
     expires_at: datetime
+    issued_at: datetime = JUST_NOW
+    session_id: UUID | None = None
+    token_id: UUID | None = None
+    vehicle_id: str | None = None
 
     @property
     def actor(self) -> str:

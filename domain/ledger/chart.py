@@ -21,6 +21,7 @@ class AccountClass(StrEnum):
     INCOME = "INCOME"
     EXPENSE = "EXPENSE"
     SUSPENSE = "SUSPENSE"
+    EQUITY = "EQUITY"
 
 
 class Side(StrEnum):
@@ -80,6 +81,8 @@ CHART = (
     AccountKind("channel_clearing:{channel}:{sub_mchid}", AccountClass.ASSET, Side.DEBIT, overdraft=True),
     AccountKind("escrow:operating", AccountClass.ASSET, Side.DEBIT, overdraft=False, house_only=True),
     AccountKind("escrow:reserve", AccountClass.ASSET, Side.DEBIT, overdraft=False, house_only=True),
+    AccountKind("escrow:operating_held", AccountClass.ASSET, Side.DEBIT, overdraft=False, house_only=True),
+    AccountKind("escrow:reserve_held", AccountClass.ASSET, Side.DEBIT, overdraft=False, house_only=True),
     AccountKind("issuer_prepaid:{issuer}", AccountClass.ASSET, Side.DEBIT, overdraft=True),
     AccountKind("customer_prepaid:{user}", AccountClass.LIABILITY, Side.CREDIT, overdraft=False),
     AccountKind("customer_held:{user}", AccountClass.LIABILITY, Side.CREDIT, overdraft=False),
@@ -89,6 +92,7 @@ CHART = (
     AccountKind("fee_expense", AccountClass.EXPENSE, Side.DEBIT, overdraft=True),
     AccountKind("commission_income", AccountClass.INCOME, Side.CREDIT, overdraft=True),
     AccountKind("loss", AccountClass.EXPENSE, Side.DEBIT, overdraft=True),
+    AccountKind("company_drawings", AccountClass.EQUITY, Side.DEBIT, overdraft=True),
     AccountKind("suspense:{channel}", AccountClass.SUSPENSE, Side.DEBIT, overdraft=True),
 )
 

@@ -11,11 +11,12 @@ from tortoise.exceptions import IntegrityError
 from domain.events.operations import append_internal
 from domain.events.streams import EventType, ledger_stream
 from domain.ledger import statements
-from domain.ledger.postings import Posting
+from domain.ledger.postings import Posting, users_of
 from domain.ledger.shards import shard_of
 from domain.ledger.statements import Batch
 from kernel.clock import business_day
 from kernel.tasks import inside_transaction
+from models.changes import of_users
 from models.database import dialect
 
 # What the database calls the rules that a posting may meet.
@@ -50,7 +51,8 @@ async def post(*postings: Posting, now: datetime) -> None:
         by_shard.setdefault(shard_of(posting.user_id), []).append(posting)
     for shard, together in sorted(by_shard.items()):
         try:
-            await _post(Batch.of(shard, together), now)
+            with of_users(*users_of(together)):
+                await _post(Batch.of(shard, together), now)
         except IntegrityError as error:
             keys = [posting.key for posting in together]
             if any(rule in str(error) for rule in KEY_RULES):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -22,6 +23,19 @@ def channel_clearing(channel: str, sub_mchid: str) -> str:
 
 def issuer_prepaid(issuer: str) -> str:
     return f"issuer_prepaid:{issuer}"
+
+
+def merchant_payable(sub_mchid: str) -> str:
+    return f"merchant_payable:{sub_mchid}"
+
+
+def held_in(escrow: str) -> str:
+    """The part of an escrow account that is set aside for transfers that are not over."""
+    return f"{escrow}_held"
+
+
+# Both accounts that make up a wallet.
+WALLET_PREFIXES = ("customer_prepaid:", "customer_held:")
 
 
 def customer_prepaid(user_id: UUID) -> str:
@@ -132,6 +146,12 @@ def released(whose: Whose, *, attempt: int, amount_fen: int) -> Posting:
     return whose.posting(f"released:{attempt}", *lines)
 
 
+def users_of(postings: Iterable[Posting]) -> set[UUID]:
+    """Return whose wallets the postings move."""
+    accounts = {line.account for posting in postings for line in posting.lines}
+    return {UUID(account.partition(":")[2]) for account in accounts if account.startswith(WALLET_PREFIXES)}
+
+
 def topped_up(*, top_up_id: UUID, user_id: UUID, clearing: str, amount_fen: int) -> Posting:
     """The customer paid into the wallet."""
     lines = (Line(clearing, amount_fen), Line(customer_prepaid(user_id), -amount_fen))
@@ -172,3 +192,24 @@ def swept(*, reference: str, into: str, amount_fen: int) -> Posting:
     """Money moved from one escrow account into the other; the database refuses more than is there."""
     source = {ESCROW_OPERATING: ESCROW_RESERVE, ESCROW_RESERVE: ESCROW_OPERATING}[into]
     return Posting(f"{reference}:swept", None, None, (Line(into, amount_fen), Line(source, -amount_fen)))
+
+
+def suspended(*, difference_id: UUID, number: int, account: str, party: str, amount_fen: int) -> Posting:
+    """A third party's account is made what its bill says; what nobody can explain yet stands in suspense.
+
+    `amount_fen` is positive where the bill says more than our books, and `number` counts how often it was found.
+    """
+    lines = (Line(account, amount_fen), Line(suspense(party), -amount_fen))
+    return Posting(f"{difference_id}:suspended:{number}", None, None, lines)
+
+
+def unsuspended(*, difference_id: UUID, number: int, account: str, party: str, amount_fen: int) -> Posting:
+    """Bill and books agree after all, by bookings of their own."""
+    lines = (Line(suspense(party), amount_fen), Line(account, -amount_fen))
+    return Posting(f"{difference_id}:unsuspended:{number}", None, None, lines)
+
+
+def explained(*, difference_id: UUID, number: int, target: str, party: str, amount_fen: int) -> Posting:
+    """Two people have decided what the amount in suspense is."""
+    lines = (Line(suspense(party), amount_fen), Line(target, -amount_fen))
+    return Posting(f"{difference_id}:explained:{number}", None, None, lines)

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from tortoise.functions import Sum
-
 from domain.ledger.postings import customer_held, customer_prepaid
 from kernel.money import Money
-from models.ledger import LedgerAccount
+from models.lean import Statement, fetch
+
+# An account has a row in each shard that has posted to it; a user's are in one.
+BALANCES = Statement(
+    postgres="SELECT code, balance_fen FROM ledger_account WHERE code = ANY($1::text[]) ORDER BY code, shard",
+    sqlite="SELECT code, balance_fen FROM ledger_account WHERE code IN (SELECT value FROM json_each(?1)) "
+    "ORDER BY code, shard",
+)
 
 
 async def balance(code: str) -> Money:
@@ -19,14 +24,10 @@ async def balance(code: str) -> Money:
 
 async def balances(codes: Sequence[str]) -> list[Money]:
     """Return debits minus credits of each account over all shards, in one statement."""
-    rows = (
-        await LedgerAccount.filter(code__in=set(codes))
-        .annotate(total_fen=Sum("balance_fen"))
-        .group_by("code")
-        .values_list("code", "total_fen")
-    )
-    found = {str(code): int(total_fen) for code, total_fen in rows}
-    return [Money(found.get(code, 0)) for code in codes]
+    found = dict.fromkeys(codes, 0)
+    for code, balance_fen in await fetch(BALANCES, list(found)):
+        found[code] += balance_fen
+    return [Money(found[code]) for code in codes]
 
 
 async def wallet_balances(user_ids: Sequence[UUID]) -> list[Money]:

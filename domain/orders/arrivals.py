@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from tortoise.expressions import Subquery
+
 from domain.events import acks, queries
 from domain.events.cursors import Cursor, GapReason, Start
 from domain.events.ports import StoredEvent
 from domain.events.streams import arrivals_stream
 from domain.identity.viewer import Viewer
 from domain.orders.lifecycle import Trigger
-from kernel.logs import get_logger
+from domain.orders.queries import own
 from models.orders import OrderTransition, RechargeOrder
-
-log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ async def page(*, viewer: Viewer, after: str | None, limit: int) -> ArrivalsPage
 
 
 async def of_events(*, viewer: Viewer, events: Sequence[StoredEvent]) -> list[Arrival | None]:
-    """Return what each event tells of, None where the order is not the viewer's, which cannot be."""
+    """Return what each event tells of, None where the order is not the viewer's to see any more."""
     order_ids = [UUID(event.payload["order_id"]) for event in events]
     orders = await _orders(viewer, order_ids)
     return [
@@ -84,7 +84,10 @@ async def of_events(*, viewer: Viewer, events: Sequence[StoredEvent]) -> list[Ar
 
 async def recent(*, viewer: Viewer, limit: int) -> list[Arrival]:
     """Return the viewer's latest arrivals, newest first."""
-    steps = OrderTransition.filter(user_id=viewer.user_id, trigger=Trigger.CONFIRM_RECHARGE.value)
+    shown = (await own(viewer=viewer)).values_list("id", flat=True)
+    steps = OrderTransition.filter(
+        user_id=viewer.user_id, trigger=Trigger.CONFIRM_RECHARGE.value, order_id__in=Subquery(shown)
+    )
     latest = await steps.order_by("-occurred_at", "-id").limit(limit)
     orders = await _orders(viewer, [step.order_id for step in latest])
     return [Arrival(orders[step.order_id], orders[step.order_id].amount_fen, step.occurred_at) for step in latest]
@@ -93,7 +96,5 @@ async def recent(*, viewer: Viewer, limit: int) -> list[Arrival]:
 async def _orders(viewer: Viewer, order_ids: Sequence[UUID]) -> dict[UUID, RechargeOrder]:
     if not order_ids:
         return {}
-    found = {row.id: row for row in await RechargeOrder.filter(id__in=set(order_ids), user_id=viewer.user_id)}
-    for order_id in set(order_ids) - found.keys():
-        log.error("stream.order_missing", order_id=str(order_id))
-    return found
+    rows = (await own(viewer=viewer)).filter(id__in=set(order_ids))
+    return {row.id: row for row in await rows}

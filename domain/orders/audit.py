@@ -41,6 +41,8 @@ WORK_LEFT = (
     "EXISTS (SELECT 1 FROM job j WHERE j.kind = '{kind}' AND j.key = CAST({key} AS VARCHAR(96)) AND (j.done_at IS NULL "
     "OR EXISTS (SELECT 1 FROM job_intervention i WHERE i.job_id = j.id AND i.action = 'DISMISS')))"
 )
+# The key of the work that looks for another issuer behind an attempt.
+NEXT_SUBMISSION = "(CAST(a.order_id AS VARCHAR(36)) || ':' || CAST(a.number + 1 AS VARCHAR(9)))"
 # Per account of a third party: what our rows say that it moved for users, and what the ledger says.
 MOVED = """
 SELECT code AS subject, SUM(told_fen) AS told_fen, SUM(booked_fen) AS booked_fen FROM (
@@ -62,7 +64,7 @@ CLEARED = """
 """
 SPENT = """
     SELECT 'issuer_prepaid:' || issuer AS code, -cost_fen AS told_fen, 0 AS booked_fen
-    FROM recharge_attempt WHERE state = 'SUCCEEDED'
+    FROM recharge_attempt WHERE state IN ('SUCCEEDED', 'SURPLUS')
 """
 PROOFS = {
     "what is in transit belongs to an order that is recharging": MONEY
@@ -129,6 +131,16 @@ HAVING (o.state = 'SUCCEEDED' AND COUNT(a.id) <> 1) OR COUNT(a.id) > 1
     OR (o.state IN ('PENDING_PAYMENT', 'PAYING', 'RECHARGING') AND COUNT(a.id) > 0)
 ORDER BY o.id
 """,
+    "what was recharged beside an order is before two people": """
+SELECT a.id AS subject, a.order_id, a.issuer FROM recharge_attempt a WHERE a.state = 'SURPLUS' AND NOT EXISTS (
+    SELECT 1 FROM manual_case c WHERE c.attempt_id = a.id AND c.kind = 'CLAW_BACK') ORDER BY a.id
+""",
+    "an order goes to another issuer only after a definite no": """
+SELECT a.order_id AS subject, a.number, a.issuer, a.state FROM recharge_attempt a
+WHERE a.state IN ('SUBMITTED', 'SUCCEEDED', 'REFUSED')
+AND EXISTS (SELECT 1 FROM recharge_attempt later WHERE later.order_id = a.order_id AND later.number > a.number)
+ORDER BY a.order_id, a.number
+""",
     "a recharge is under way only while its order recharges": """
 SELECT o.id AS subject, o.state, a.number FROM recharge_attempt a JOIN recharge_order o ON o.id = a.order_id
 WHERE a.state = 'SUBMITTED' AND o.state <> 'RECHARGING' ORDER BY o.id
@@ -182,6 +194,8 @@ AND NOT {WORK_LEFT.format(kind="expire_order", key="o.id")} ORDER BY o.id
 SELECT o.id AS subject, o.review_state FROM recharge_order o WHERE o.state = 'RECHARGING'
 AND NOT (o.review_state = 'PENDING' AND {WORK_LEFT.format(kind="expire_review", key="o.id")})
 AND NOT {WORK_LEFT.format(kind="submit_recharge", key="o.id")}
+AND NOT EXISTS (SELECT 1 FROM recharge_attempt a WHERE a.order_id = o.id
+    AND {WORK_LEFT.format(kind="submit_recharge", key=NEXT_SUBMISSION)})
 AND NOT EXISTS (SELECT 1 FROM recharge_attempt a WHERE a.order_id = o.id AND a.state = 'SUBMITTED'
     AND {WORK_LEFT.format(kind="query_recharge", key="a.id")}) ORDER BY o.id
 """,

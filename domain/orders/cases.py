@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from domain.access.second_factor import Signature, spend
+from domain.actions.recording import acting
 from domain.events.alerts import raise_alert
 from domain.events.streams import AlertKind
 from domain.identity.staff import Staff
@@ -29,6 +31,9 @@ OUTCOMES = {
     CaseKind.REVERSAL: frozenset({CaseOutcome.REVERSE, CaseOutcome.DISMISS}),
     CaseKind.CLAW_BACK: frozenset({CaseOutcome.FROM_WALLET, CaseOutcome.WRITE_OFF}),
 }
+
+# What a card has, whether or not its order pays for it.
+RECHARGED = frozenset({RechargeState.SUCCEEDED, RechargeState.SURPLUS})
 
 
 class CaseNotFound(YoukaError):
@@ -69,7 +74,8 @@ async def open_reversal(*, staff: Staff, order_id: UUID | None, reason: str, now
     order = await _locked(order_id)
     if order.state is not OrderState.SUCCEEDED:
         raise OrderNotReversible
-    unresolved = ManualCase.filter(order_id=order.id, kind=CaseKind.REVERSAL, state__not=CaseState.RESOLVED)
+    attempt = await RechargeAttempt.get(order_id=order.id, state=RechargeState.SUCCEEDED)
+    unresolved = ManualCase.filter(attempt_id=attempt.id, kind=CaseKind.REVERSAL, state__not=CaseState.RESOLVED)
     case = await unresolved.first()
     is_new = case is None
     if case is None:
@@ -80,14 +86,16 @@ async def open_reversal(*, staff: Staff, order_id: UUID | None, reason: str, now
             kind=CaseKind.REVERSAL,
             order_id=order.id,
             user_id=order.user_id,
+            attempt_id=attempt.id,
             amount_fen=order.price_fen,
             state=CaseState.OPEN,
             reason="",
             created_at=now,
         )
-    await _propose(case, staff, CaseOutcome.REVERSE, reason, now)
-    if is_new:
-        await raise_alert(kind=AlertKind.CASE, subject_id=case.id, now=now)
+    async with acting(staff, "proposeReversal", case, kind="Case", reason=reason, now=now):
+        await _propose(case, staff, CaseOutcome.REVERSE, reason, now)
+        if is_new:
+            await raise_alert(kind=AlertKind.CASE, subject_id=case.id, now=now)
     return case
 
 
@@ -102,7 +110,8 @@ async def propose(
     case = await _case(case_id)
     await lock(case.order_id)
     await case.refresh_from_db()
-    await _propose(case, staff, outcome, reason, now)
+    async with acting(staff, "proposeOutcome", case, kind="Case", reason=reason, now=now):
+        await _propose(case, staff, outcome, reason, now)
     return case
 
 
@@ -117,6 +126,7 @@ async def _propose(case: ManualCase, staff: Staff, outcome: CaseOutcome, reason:
         raise SecondPersonNeeded
     changes = {
         "state": CaseState.PROPOSED,
+        "version": case.version + 1,
         "outcome": outcome,
         "reason": reason[:256],
         "proposed_by": staff.id,
@@ -127,37 +137,48 @@ async def _propose(case: ManualCase, staff: Staff, outcome: CaseOutcome, reason:
 
 
 @transactional
-async def approve(*, staff: Staff, case_id: UUID | None, outcome: CaseOutcome, now: datetime) -> ManualCase:
-    """Let happen what somebody else has proposed. `outcome` is what the approver has read, so that a proposal that was
-    replaced meanwhile is not approved unseen. Approving again returns the case.
+async def approve(
+    *, signature: Signature, case_id: UUID | None, version: int | None, outcome: CaseOutcome, now: datetime
+) -> ManualCase:
+    """Let happen what somebody else has proposed. `outcome` and `version` are what the approver has read, so that a
+    proposal that was replaced meanwhile is not approved unseen. Approving again returns the case.
 
-    Raises CaseNotFound, CaseClosed, SecondPersonNeeded or WalletInsufficient; then nothing has changed.
+    Raises CaseNotFound, CaseClosed, SecondPersonNeeded, SecondFactorRefused or WalletInsufficient; then nothing has
+    changed.
     """
-    case = await _case(case_id)
+    staff, case = signature.staff, await _case(case_id)
     order = await lock(case.order_id)
     await case.refresh_from_db()
     if case.state is CaseState.RESOLVED and (case.approved_by, case.outcome) == (staff.id, outcome):
         return case
-    if case.state is not CaseState.PROPOSED or case.outcome is not outcome:
+    if case.state is not CaseState.PROPOSED or (case.version, case.outcome) != (version, outcome):
         raise CaseClosed
     if staff.id == case.proposed_by or staff.customer_id == case.user_id:
         raise SecondPersonNeeded
-    changes = {"state": CaseState.RESOLVED, "approved_by": staff.id, "approved_at": now}
-    await ManualCase.filter(id=case.id).update(**changes)
-    case.update_from_dict(changes)
-    if outcome is CaseOutcome.REVERSE and order.state is OrderState.FAILED:
-        await _take_back(order, case, staff, now)
-    elif outcome is CaseOutcome.REVERSE:
-        await _reverse(order, case, staff, now)
-    elif case.amount_fen and outcome is not CaseOutcome.DISMISS:
-        await _clear(order, case, outcome, now)
+    await spend(signature)
+    async with acting(staff, "approveCase", case, kind="Case", reason=case.reason, now=now):
+        await _resolve(order, case, staff, outcome, now)
     return case
 
 
-async def _reverse(order: RechargeOrder, case: ManualCase, staff: Staff, now: datetime) -> None:
-    if order.state is not OrderState.SUCCEEDED:
-        raise CaseClosed
-    attempt, paid = await _succeeded_attempt(order), await taken_attempt_of(order.id)
+async def _resolve(order: RechargeOrder, case: ManualCase, staff: Staff, outcome: CaseOutcome, now: datetime) -> None:
+    changes = {"state": CaseState.RESOLVED, "approved_by": staff.id, "approved_at": now}
+    await ManualCase.filter(id=case.id).update(**changes)
+    case.update_from_dict(changes)
+    attempt = await RechargeAttempt.get(id=case.attempt_id)
+    succeeded = order.state is OrderState.SUCCEEDED and attempt.state is RechargeState.SUCCEEDED
+    if outcome is CaseOutcome.REVERSE and succeeded:
+        await _reverse(order, attempt, case, staff, now)
+    elif outcome is CaseOutcome.REVERSE:
+        await _take_back(order, attempt, case, staff, now)
+    elif case.amount_fen and outcome is not CaseOutcome.DISMISS:
+        await _clear(order, attempt, case, outcome, now)
+
+
+async def _reverse(
+    order: RechargeOrder, attempt: RechargeAttempt, case: ManualCase, staff: Staff, now: datetime
+) -> None:
+    paid = await taken_attempt_of(order.id)
     assert paid is not None
     assert attempt.cost_fen is not None
     await advance(order, Trigger.REVERSE_RECHARGE, actor=staff.actor, now=now, reason=case.reason)
@@ -171,11 +192,12 @@ async def _reverse(order: RechargeOrder, case: ManualCase, staff: Staff, now: da
     await owe_back(order, paid, actor=staff.actor, now=now)
 
 
-async def _take_back(order: RechargeOrder, case: ManualCase, staff: Staff, now: datetime) -> None:
-    """Undo a recharge that had come after the failure: whoever was to pay for it, or has paid, owes nothing for it."""
-    attempt = await RechargeAttempt.get_or_none(order_id=order.id, state=RechargeState.SUCCEEDED)
-    claw_back = await ManualCase.get_or_none(order_id=order.id, kind=CaseKind.CLAW_BACK)
-    if attempt is None or claw_back is None:
+async def _take_back(
+    order: RechargeOrder, attempt: RechargeAttempt, case: ManualCase, staff: Staff, now: datetime
+) -> None:
+    """Undo a recharge that the order does not pay for: whoever was to pay for it, or has paid, owes nothing for it."""
+    claw_back = await ManualCase.get_or_none(attempt_id=attempt.id, kind=CaseKind.CLAW_BACK)
+    if attempt.state not in RECHARGED or claw_back is None:
         raise CaseClosed
     payer = suspense(attempt.issuer)
     if claw_back.state is CaseState.RESOLVED:
@@ -212,8 +234,9 @@ async def _note_reversal(order: RechargeOrder, attempt: RechargeAttempt, case: M
     )
 
 
-async def _clear(order: RechargeOrder, case: ManualCase, outcome: CaseOutcome, now: datetime) -> None:
-    attempt = await _succeeded_attempt(order)
+async def _clear(
+    order: RechargeOrder, attempt: RechargeAttempt, case: ManualCase, outcome: CaseOutcome, now: datetime
+) -> None:
     if outcome is CaseOutcome.FROM_WALLET:
         await require_balance(user_id=order.user_id, amount_fen=case.amount_fen)
     build = postings.recovered if outcome is CaseOutcome.FROM_WALLET else postings.written_off
@@ -233,8 +256,10 @@ async def _case(case_id: UUID | None) -> ManualCase:
     return case
 
 
-async def _succeeded_attempt(order: RechargeOrder) -> RechargeAttempt:
-    return await RechargeAttempt.get(order_id=order.id, state=RechargeState.SUCCEEDED)
+async def any_case(*, staff: Staff, case_id: UUID) -> ManualCase | None:
+    """Return the case, also one that is resolved."""
+    del staff  # Asking for a member of staff is the check; every one of them sees every case.
+    return await ManualCase.get_or_none(id=case_id)
 
 
 async def waiting(*, staff: Staff, first: int, after: UUID | None) -> list[ManualCase]:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from domain.identity.viewer import Viewer
 from domain.orders import operations
-from domain.orders.operations import Wanted
+from domain.orders.creating import Wanted
 from domain.orders.policy import Policy
 from domain.risk import rules as risk
 from kernel.errors import YoukaError

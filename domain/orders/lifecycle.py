@@ -1,7 +1,9 @@
 """The life of a recharge order as a table; no I/O.
 
 Rows are numbered as in the table of order states in the design: what is not listed is refused. Row 17 is a payment that
-came where none was expected: the order stays as it is, and the money is booked and owed back at once.
+came where none was expected: the order stays as it is, and the money is booked and owed back at once. Row 18 is an
+issuer that definitely did not accept, so that another one is looked for; row 19 is a recharge by such an issuer after
+all: the order stays as it is, and two people decide about what it cost.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from kernel.states import FailureKind, OrderState, RefundState, ReviewState
 
 UNPAID_KINDS = frozenset({FailureKind.UNPAID, FailureKind.CANCELLED})
 PAID_KINDS = frozenset(FailureKind) - UNPAID_KINDS
+# The failures that an order comes to only once it was sent to an issuer.
+RECHARGED_KINDS = frozenset({FailureKind.ISSUER_REFUSED, FailureKind.REVERSED})
 UNREVIEWED = frozenset({ReviewState.NONE, ReviewState.REQUIRED})
 RELEASED = frozenset({ReviewState.NONE, ReviewState.APPROVED})
 WAITING = frozenset({ReviewState.PENDING})
@@ -37,6 +41,8 @@ class Trigger(StrEnum):
     FIND_RECHARGED = "FIND_RECHARGED"
     REVERSE_RECHARGE = "REVERSE_RECHARGE"
     SURPLUS_PAYMENT = "SURPLUS_PAYMENT"
+    REROUTE = "REROUTE"
+    SURPLUS_RECHARGE = "SURPLUS_RECHARGE"
 
 
 class RefundTrigger(StrEnum):
@@ -118,6 +124,10 @@ RULES = (
     Rule(17, RECHARGING, Trigger.SURPLUS_PAYMENT, RECHARGING),
     Rule(17, SUCCEEDED, Trigger.SURPLUS_PAYMENT, SUCCEEDED),
     Rule(17, FAILED, Trigger.SURPLUS_PAYMENT, FAILED, kinds=PAID_KINDS),
+    Rule(18, RECHARGING, Trigger.REROUTE, RECHARGING, reviews=RELEASED),
+    Rule(19, RECHARGING, Trigger.SURPLUS_RECHARGE, RECHARGING, reviews=RELEASED),
+    Rule(19, SUCCEEDED, Trigger.SURPLUS_RECHARGE, SUCCEEDED, reviews=RELEASED),
+    Rule(19, FAILED, Trigger.SURPLUS_RECHARGE, FAILED, kinds=RECHARGED_KINDS, reviews=RELEASED),
 )
 BY_STEP = {(rule.source, rule.trigger): rule for rule in RULES}
 

@@ -7,11 +7,12 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from domain.cards.ports import RechargeFacts
+from domain.payments.contracts import ContractFacts, DeductionFacts
 from domain.payments.ports import RefundFacts, TradeFacts
 
-Facts = TradeFacts | RefundFacts | RechargeFacts
+Facts = TradeFacts | RefundFacts | RechargeFacts | ContractFacts | DeductionFacts
 ADAPTERS: dict[str, TypeAdapter[Any]] = {
-    kind.__name__: TypeAdapter(kind) for kind in (TradeFacts, RefundFacts, RechargeFacts)
+    kind.__name__: TypeAdapter(kind) for kind in (TradeFacts, RefundFacts, RechargeFacts, ContractFacts, DeductionFacts)
 }
 
 

@@ -2,58 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from uuid import UUID
 
 from tortoise.exceptions import IntegrityError
 
-from domain.cards import queries as cards
 from domain.identity import idempotency
-from domain.identity.queries import lock_user
 from domain.identity.viewer import Viewer
 from domain.offers import operations as offers
 from domain.offers import queries as offer_queries
-from domain.orders import queries
+from domain.orders import creating, queries
 from domain.orders.confirming import confirm_payment
+from domain.orders.creating import Wanted
 from domain.orders.lifecycle import Trigger
 from domain.orders.policy import Policy
-from domain.orders.transitions import advance, lock, record_creation
+from domain.orders.transitions import advance, lock
 from domain.payments import operations as payments
 from domain.payments import wallet
 from domain.payments.closing import made_unpayable
 from domain.payments.ports import PAID_TRADES, ChannelRefused, Channels, ChannelUnavailable
 from domain.payments.queries import open_attempt_of
 from domain.risk import rules as risk
-from domain.work.operations import Kind, schedule
 from kernel.errors import YoukaError
-from kernel.ids import new_id
 from kernel.money import Money
-from kernel.states import OrderState, RefundState, ReviewState
-from models.cards import FuelCard
+from kernel.states import OrderState
 from models.database import transactional
+from models.lean_transactions import may_write_alone
 from models.offers import Offer
 from models.orders import RechargeOrder
 
 CREATE = "createRecharge"
 
 
-class CardNotFound(YoukaError):
-    """Also where the card is somebody else's: the answer must not tell the two apart."""
-
-    code = "CARD_NOT_FOUND"
-    messages = {"zh-CN": "油卡不存在", "en": "There is no such card"}
-
-
 class OfferNotFound(YoukaError):
     code = "OFFER_NOT_FOUND"
     messages = {"zh-CN": "优惠不存在", "en": "There is no such offer"}
-
-
-class PriceChanged(YoukaError):
-    code = "PRICE_CHANGED"
-    messages = {"zh-CN": "价格已变为{price.text}，请确认后重试", "en": "The price is {price.text} now, please confirm"}
 
 
 class OrderNotCancellable(YoukaError):
@@ -69,53 +52,33 @@ class PaymentStateUnknown(YoukaError):
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What somebody wants to order. `operation` and `key` let it happen once.
-
-    `yuan` is what arrives and may be left out with an offer. `quoted` is the price that the user was shown, where it
-    was shown some time ago.
-    """
-
-    operation: str
-    key: str
-    card_id: UUID | None
-    yuan: Decimal | None = None
-    names_offer: bool = False
-    offer_id: UUID | None = None
-    quoted: Money | None = None
-
-    @property
-    def input_hash(self) -> str:
-        amount = str(risk.amount_of(self.yuan).fen) if self.yuan is not None else ""
-        parts = [str(self.card_id), amount]
-        return idempotency.hash_of(*parts, *([str(self.offer_id)] if self.names_offer else []))
-
-
 async def create(*, viewer: Viewer, wanted: Wanted, policy: Policy, now: datetime) -> RechargeOrder:
     """Create an order of the viewer (row 1), or return the one that the same key made with the same input.
 
-    Raises IdempotencyKeyInvalid, IdempotencyConflict, CardNotFound, OfferNotFound, PriceChanged, and the errors of
-    `domain.risk.rules` and `domain.offers`.
+    Raises IdempotencyKeyInvalid, IdempotencyConflict, CardNotFound, OfferNotFound, PriceChanged, OwnLimitExceeded,
+    MemberLimitExceeded, and the errors of `domain.risk.rules` and `domain.offers`.
     """
     idempotency.check_key(wanted.key)
-    repeated = await _repeated(viewer, wanted)
-    if repeated:
-        return repeated
-    offer = await _offer_of(wanted)
-    amount = _amount_of(wanted, offer)
-    risk.check_amount(amount, policy.limits)
-    card = await cards.owned(viewer=viewer, card_id=wanted.card_id) if wanted.card_id else None
-    if card is None:
-        raise CardNotFound
-    price = Money(offer.price_fen) if offer else amount
-    if wanted.quoted is not None and wanted.quoted != price:
-        raise PriceChanged(price=price)
     try:
-        return await _create(viewer, wanted, card, offer, amount, policy, now)
+        making = creating.Making(viewer, wanted, *await _priced(wanted, policy), policy, now)
+    except YoukaError:
+        # What the key has made is returned whatever else the input would be worth by now.
+        repeated = await _repeated(viewer, wanted)
+        if not repeated:
+            raise
+        return repeated
+    made = await creating.at_once(making) if making.offer is None and may_write_alone() else None
+    if made is None:
+        made = await _make_in_turn(making)
+    return made if isinstance(made, RechargeOrder) else await RechargeOrder.get(id=made, user_id=viewer.user_id)
+
+
+async def _make_in_turn(making: creating.Making) -> creating.Made:
+    try:
+        return await creating.in_turn(making)
     except IntegrityError:
         # The same key won the race in another request; anything else that broke is raised again.
-        repeated = await _repeated(viewer, wanted)
+        repeated = await _repeated(making.viewer, making.wanted)
         if not repeated:
             raise
         return repeated
@@ -126,6 +89,14 @@ async def _repeated(viewer: Viewer, wanted: Wanted) -> RechargeOrder | None:
         viewer=viewer, operation=wanted.operation, key=wanted.key, input_hash=wanted.input_hash
     )
     return await RechargeOrder.get(id=order_id, user_id=viewer.user_id) if order_id else None
+
+
+async def _priced(wanted: Wanted, policy: Policy) -> tuple[Offer | None, Money]:
+    """Return the offer that is wanted, if one is, and what arrives. Raises where neither can be ordered."""
+    offer = await _offer_of(wanted)
+    amount = _amount_of(wanted, offer)
+    risk.check_amount(amount, policy.limits)
+    return offer, amount
 
 
 async def _offer_of(wanted: Wanted) -> Offer | None:
@@ -146,61 +117,6 @@ def _amount_of(wanted: Wanted, offer: Offer | None) -> Money:
     if wanted.yuan is not None and risk.amount_of(wanted.yuan) != amount:
         raise risk.AmountNotOffered(minimum=amount, maximum=amount)
     return amount
-
-
-@transactional
-async def _create(
-    viewer: Viewer,
-    wanted: Wanted,
-    card: FuelCard,
-    offer: Offer | None,
-    amount: Money,
-    policy: Policy,
-    now: datetime,
-) -> RechargeOrder:
-    await lock_user(viewer=viewer)
-    repeated = await _repeated(viewer, wanted)
-    if repeated:
-        return repeated
-    facts = await queries.risk_facts(viewer=viewer, card=card, window=policy.limits.split_window, now=now)
-    risk.check_facts(amount, facts, policy.limits)
-    reason = risk.review_reason(amount, facts, policy.limits)
-    order_id = new_id()
-    if offer:
-        await offers.reserve(offer=offer, order_id=order_id, user_id=viewer.user_id, brand=card.brand, now=now)
-    order = await RechargeOrder.create(
-        id=order_id,
-        user_id=viewer.user_id,
-        card_id=card.id,
-        offer_id=offer.id if offer else None,
-        amount_fen=amount.fen,
-        price_fen=offer.price_fen if offer else amount.fen,
-        state=OrderState.PENDING_PAYMENT,
-        version=1,
-        refund_state=RefundState.NONE,
-        review_state=ReviewState.REQUIRED if reason else ReviewState.NONE,
-        review_reason=reason,
-        pay_deadline_at=now + policy.pay_within,
-        created_at=now,
-        updated_at=now,
-    )
-    await idempotency.remember(
-        viewer=viewer,
-        operation=wanted.operation,
-        key=wanted.key,
-        input_hash=wanted.input_hash,
-        result_id=order.id,
-        now=now,
-    )
-    await record_creation(order, actor=viewer.actor, now=now)
-    await schedule(
-        kind=Kind.EXPIRE_ORDER,
-        key=str(order.id),
-        payload={"order_id": str(order.id)},
-        due_at=order.pay_deadline_at,
-        now=now,
-    )
-    return order
 
 
 async def cancel(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from domain.identity.ports import PhoneNumbers, SmsSender
 from domain.messages.ports import MessageSender
+from domain.payments.banks import Bank
 from domain.pricing.ports import PriceSource
 from domain.stations.ports import Places
 
@@ -17,6 +18,7 @@ class Platforms:
     prices: PriceSource | None = None
     places: Places | None = None
     sms: SmsSender | None = None
+    bank: Bank | None = None
 
 
 NO_PLATFORMS = Platforms()

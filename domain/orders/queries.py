@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from uuid import UUID
 
 from tortoise.expressions import Q
-from tortoise.functions import Sum
 from tortoise.queryset import QuerySet
 
 from domain.identity.staff import is_staff, require
 from domain.identity.viewer import Viewer
-from domain.risk.rules import Facts
-from kernel.clock import start_of_business_day
+from domain.orders import facts
+from domain.orders.facts import OrderFacts, OrderPage
+from domain.organisations import queries as organisations
+from domain.organisations.membership import membership
 from kernel.errors import YoukaError
-from kernel.states import OrderState, ReviewState
-from models.cards import FuelCard
+from kernel.organisation_states import OrganisationPermission
+from kernel.states import OrderState
 from models.orders import OrderTransition, RechargeOrder
 
 UNPAID = (OrderState.PENDING_PAYMENT, OrderState.PAYING)
@@ -30,7 +30,28 @@ class OrderNotFound(YoukaError):
 
 
 async def owned(*, viewer: Viewer, order_id: UUID) -> RechargeOrder | None:
-    return await RechargeOrder.get_or_none(id=order_id, user_id=viewer.user_id)
+    """Return an order that the viewer has made; one of an organisation only while they belong to it."""
+    order = await RechargeOrder.get_or_none(id=order_id, user_id=viewer.user_id)
+    return order if order and await _is_shown(viewer, order) else None
+
+
+async def followed(*, viewer: Viewer, order_id: UUID) -> RechargeOrder | None:
+    """Return an order that the viewer has made, or sees by their role in its organisation."""
+    order = await RechargeOrder.get_or_none(id=order_id)
+    return order if order and await _is_shown(viewer, order) else None
+
+
+async def _is_shown(viewer: Viewer, order: RechargeOrder) -> bool:
+    if order.organisation_id is None:
+        return order.user_id == viewer.user_id
+    return await organisations.sees_order(viewer=viewer, order=order)
+
+
+async def own(*, viewer: Viewer) -> QuerySet[RechargeOrder]:
+    """Return the query of the orders that the viewer has made and still sees."""
+    reach = await organisations.reach(viewer=viewer)
+    shown = Q(organisation_id__isnull=True) | Q(organisation_id__in=reach.own_orders)
+    return RechargeOrder.filter(shown, user_id=viewer.user_id)
 
 
 async def require_owned(*, viewer: Viewer, order_id: UUID | None) -> RechargeOrder:
@@ -41,9 +62,35 @@ async def require_owned(*, viewer: Viewer, order_id: UUID | None) -> RechargeOrd
     return order
 
 
-async def of_viewer(*, viewer: Viewer, state: OrderState | None, first: int, after: UUID | None) -> list[RechargeOrder]:
-    """Return up to `first` orders, newest first, behind the order `after`."""
-    rows = RechargeOrder.filter(user_id=viewer.user_id)
+async def of_viewer(*, viewer: Viewer, state: OrderState | None, first: int, after: UUID | None) -> list[OrderFacts]:
+    """Return up to `first` orders that the viewer has made and still sees, newest first, behind the order `after`."""
+    return await facts.page_of(viewer.user_id, OrderPage(first, after, state))
+
+
+async def of_viewers(*, viewers: Sequence[Viewer], pages: Sequence[OrderPage]) -> list[list[OrderFacts]]:
+    """Return for each viewer the page of their orders that is at the same place, as `of_viewer` would."""
+    return await facts.pages_of([(viewer.user_id, page) for viewer, page in zip(viewers, pages, strict=True)])
+
+
+async def of_organisation(
+    *, viewer: Viewer, organisation_id: UUID, state: OrderState | None, first: int, after: UUID | None
+) -> list[RechargeOrder] | None:
+    """Return up to `first` orders of an organisation, newest first: all by the viewer's role, or their own.
+
+    None to who does not belong to it.
+    """
+    found = await membership(viewer=viewer, organisation_id=organisation_id)
+    if found is None:
+        return None
+    rows = RechargeOrder.filter(organisation_id=organisation_id)
+    if not found.may(OrganisationPermission.SEE_ALL_ORDERS):
+        rows = rows.filter(user_id=viewer.user_id)
+    return await _page(rows, state, first, after)
+
+
+async def _page(
+    rows: QuerySet[RechargeOrder], state: OrderState | None, first: int, after: UUID | None
+) -> list[RechargeOrder]:
     if state:
         rows = rows.filter(state=state)
     if after:
@@ -51,10 +98,13 @@ async def of_viewer(*, viewer: Viewer, state: OrderState | None, first: int, aft
     return await rows.order_by("-id").limit(first)
 
 
-async def by_ids(order_ids: Sequence[UUID]) -> list[RechargeOrder]:
-    """Return the orders in the order of their ids, for rows that name them and were authorised themselves."""
-    found = {order.id: order for order in await RechargeOrder.filter(id__in=set(order_ids))}
-    return [found[order_id] for order_id in order_ids]
+async def by_ids(order_ids: Sequence[UUID]) -> list[OrderFacts | LookupError]:
+    """Return the orders in the order of their ids, for rows that name them and were authorised themselves.
+
+    Who asks for one that there is not is alone in its error, whoever asked together with them.
+    """
+    found = await facts.by_ids(list(set(order_ids)))
+    return [found.get(order_id) or LookupError(f"there is no order {order_id}") for order_id in order_ids]
 
 
 async def by_id(order_id: UUID) -> RechargeOrder:
@@ -74,31 +124,9 @@ async def stories(order_ids: Sequence[UUID]) -> list[list[OrderTransition]]:
     return [found[order_id] for order_id in order_ids]
 
 
-async def visible(*, viewer: Viewer, order_id: UUID) -> RechargeOrder | None:
-    """Return an order of the viewer, or any order to staff. Raises StaffOnly for somebody who has left."""
+async def visible(*, viewer: Viewer, order_id: UUID) -> OrderFacts | None:
+    """Return an order that the viewer may follow, or any order to staff. Raises StaffOnly for somebody who has left."""
     if not is_staff(viewer):
-        return await owned(viewer=viewer, order_id=order_id)
+        return await facts.seen_by(viewer.user_id, order_id)
     await require(viewer=viewer)
-    return await RechargeOrder.get_or_none(id=order_id)
-
-
-async def risk_facts(*, viewer: Viewer, card: FuelCard, window: timedelta, now: datetime) -> Facts:
-    """Gather what the risk rules look at, for an order of the viewer onto the card."""
-    mine = RechargeOrder.filter(user_id=viewer.user_id)
-    live = Q(state__not=OrderState.FAILED)
-    unreviewed = Q(created_at__gt=now - window) & Q(review_state=ReviewState.NONE) & live
-    # The same card may be bound by several users; its digest finds it with all of them.
-    card_ids = await FuelCard.filter(number_digest=card.number_digest).values_list("id", flat=True)
-    return Facts(
-        spent_today_fen=await _sum(mine.filter(Q(created_at__gte=start_of_business_day(now)) & live)),
-        unpaid_orders=await mine.filter(state__in=UNPAID).count(),
-        unreviewed_fen=max(
-            await _sum(mine.filter(unreviewed)),
-            await _sum(RechargeOrder.filter(Q(card_id__in=list(card_ids)) & unreviewed)),
-        ),
-    )
-
-
-async def _sum(orders: QuerySet[RechargeOrder]) -> int:
-    (found,) = await orders.annotate(total=Sum("amount_fen")).values("total")
-    return found["total"] or 0
+    return (await facts.by_ids([order_id])).get(order_id)

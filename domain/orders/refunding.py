@@ -42,13 +42,12 @@ class RefundAbnormal(Exception):
 async def push_refund(*, refund_id: UUID, channels: Channels, actor: str, now: datetime) -> bool:
     """Ask for the refund, or how it stands, and return whether it needs no further asking.
 
-    The channel is queried first and asked again only under the same number, so a retry can never pay twice. Raises
-    RefundAbnormal, RefundMismatch, UnknownChannel or ChannelRefused.
+    The channel is queried first and asked again only under the same number, so a retry can never pay twice. What was
+    abnormal is only queried: people may have let it be paid elsewhere. Raises RefundAbnormal, RefundMismatch,
+    UnknownChannel or ChannelRefused.
     """
     refund = await Refund.get(id=refund_id)
-    if refund.state is RefundState.ABNORMAL:
-        raise RefundAbnormal(refund.out_refund_no)
-    if refund.state is not RefundState.PROCESSING:
+    if refund.state not in {RefundState.PROCESSING, RefundState.ABNORMAL}:
         return True
     attempt = await PaymentAttempt.get(id=refund.attempt_id)
     if is_wallet(attempt):
@@ -56,8 +55,8 @@ async def push_refund(*, refund_id: UUID, channels: Channels, actor: str, now: d
         return True
     channel = channels.of(name=attempt.channel, sub_mchid=attempt.sub_mchid)
     try:
-        facts = await channel.query_refund(refund.out_refund_no)
-        if facts.state is ChannelRefundState.NOT_FOUND:
+        facts = await channel.query_refund(refund.out_refund_no, out_trade_no=attempt.out_trade_no)
+        if facts.state is ChannelRefundState.NOT_FOUND and refund.state is RefundState.PROCESSING:
             facts = await channel.refund(
                 RefundRequest(
                     out_trade_no=attempt.out_trade_no,
@@ -69,8 +68,9 @@ async def push_refund(*, refund_id: UUID, channels: Channels, actor: str, now: d
             )
     except ChannelUnavailable:
         return False
-    await settle_refund(facts=facts, actor=actor, now=now)
-    if facts.state is ChannelRefundState.ABNORMAL:
+    if facts.state is not ChannelRefundState.NOT_FOUND:
+        await settle_refund(facts=facts, actor=actor, now=now)
+    if facts.state in {ChannelRefundState.ABNORMAL, ChannelRefundState.NOT_FOUND}:
         raise RefundAbnormal(refund.out_refund_no)
     return facts.state is ChannelRefundState.SUCCESS
 

@@ -22,10 +22,12 @@ from domain.orders.lifecycle import (
 )
 from kernel.ids import new_id
 from kernel.states import OrderState, RefundState
+from models.changes import of_users
 from models.orders import OrderTransition, RechargeOrder
 from models.payments import Refund
 
 REASON_LENGTH_MAX = 256
+REQUEST_ID_LENGTH_MAX = 64
 
 
 class OrderChanged(RuntimeError):
@@ -41,9 +43,21 @@ def standing_of(order: RechargeOrder) -> Standing:
     return Standing(order.state, order.failure_kind, order.review_state)
 
 
-async def record_creation(order: RechargeOrder, *, actor: str, now: datetime) -> None:
+def creation_of(order: RechargeOrder, *, actor: str) -> dict[str, Any]:
+    """Return what is written beside a new order: its first step and its first event, as `writing` calls them."""
     rule = next_step(None, Trigger.CREATE)
-    await _record(order, rule.number, rule.trigger, None, actor=actor, reason="", now=now)
+    assert order.version == 1
+    return {
+        "step_id": new_id(),
+        "rule": rule.number,
+        "trigger": rule.trigger.value,
+        "actor": actor,
+        "reason": "",
+        "request_id": _request_id(),
+        "stream": order_stream(order.id),
+        "event_type": EventType.ORDER_CHANGED.value,
+        "event": _event_of(order),
+    }
 
 
 async def advance(order: RechargeOrder, trigger: Trigger, *, actor: str, now: datetime, reason: str = "") -> Rule:
@@ -73,9 +87,10 @@ async def advance_refund(
 
 
 async def _set(order: RechargeOrder, now: datetime, **changes: Any) -> None:
-    changed = await RechargeOrder.filter(id=order.id, version=order.version).update(
-        **changes, version=order.version + 1, updated_at=now
-    )
+    with of_users(order.user_id):
+        changed = await RechargeOrder.filter(id=order.id, version=order.version).update(
+            **changes, version=order.version + 1, updated_at=now
+        )
     if changed != 1:
         raise OrderChanged(order.id)
     order.update_from_dict({**changes, "version": order.version + 1, "updated_at": now})
@@ -102,20 +117,30 @@ async def _record(
         to_state=order.state,
         actor=actor,
         reason=reason[:REASON_LENGTH_MAX],
-        request_id=str(structlog.contextvars.get_contextvars().get("request_id", ""))[:64],
+        request_id=_request_id(),
         occurred_at=now,
     )
     position = await append(
         stream=order_stream(order.id),
         type=EventType.ORDER_CHANGED,
-        payload={
-            "order_id": str(order.id),
-            "state": order.state.value,
-            "refund_state": order.refund_state.value,
-            "version": order.version,
-        },
+        payload=_event_of(order),
         now=now,
     )
     # Whoever resumes from an order's version resumes from the event that made it.
     if position != order.version:
         raise OrderChanged(order.id)
+
+
+def _event_of(order: RechargeOrder) -> dict[str, Any]:
+    return {
+        "order_id": str(order.id),
+        "user_id": str(order.user_id),
+        "state": order.state.value,
+        "refund_state": order.refund_state.value,
+        "version": order.version,
+    }
+
+
+def _request_id() -> str:
+    """Return the request that causes what is written, cut to what fits."""
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))[:REQUEST_ID_LENGTH_MAX]

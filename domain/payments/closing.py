@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+from domain.payments.deductions import witness_of
 from domain.payments.ports import ChannelRefused, Channels, ChannelUnavailable, TradeFacts, TradeState
 from models.payments import PaymentAttempt, WalletTopUp
 
@@ -13,7 +14,7 @@ async def made_unpayable(attempt: PaymentAttempt | WalletTopUp, channels: Channe
 
     Raises ChannelUnavailable while the channel has not closed it, or ChannelRefused.
     """
-    channel = channels.of(name=attempt.channel, sub_mchid=attempt.sub_mchid)
+    channel = witness_of(attempt, channels)
     facts = await channel.query(attempt.out_trade_no)
     if facts.state is not TradeState.UNPAID:
         return facts

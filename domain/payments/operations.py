@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from domain.payments.ports import NoticeNonce
 from domain.work.operations import Kind, schedule
 from kernel.errors import YoukaError
 from kernel.ids import new_id, numbered
 from kernel.states import PaymentState, RefundState
 from models.database import transactional
 from models.orders import RechargeOrder
-from models.payments import PaymentAttempt, Refund, ThirdPartyNotice
+from models.payments import CallbackNonce, PaymentAttempt, Refund, ThirdPartyNotice
 
 ATTEMPTS_MAX = 99
 
@@ -38,7 +39,9 @@ class PaymentRefused(YoukaError):
     messages = {"zh-CN": "支付渠道拒绝了该笔支付", "en": "The payment channel refused this payment"}
 
 
-async def open_attempt(*, order: RechargeOrder, channel: str, sub_mchid: str, now: datetime) -> PaymentAttempt:
+async def open_attempt(
+    *, order: RechargeOrder, channel: str, sub_mchid: str, now: datetime, mandate_id: UUID | None = None
+) -> PaymentAttempt:
     """Write the next attempt of a locked order. Raises TooManyPaymentAttempts."""
     number = await PaymentAttempt.filter(order_id=order.id).count() + 1
     if number > ATTEMPTS_MAX:
@@ -53,6 +56,7 @@ async def open_attempt(*, order: RechargeOrder, channel: str, sub_mchid: str, no
         out_trade_no=numbered(order.id, number),
         amount_fen=order.price_fen,
         state=PaymentState.OPEN,
+        mandate_id=mandate_id,
         created_at=now,
     )
 
@@ -96,12 +100,20 @@ async def owe_refund(*, order: RechargeOrder, attempt: PaymentAttempt, now: date
     return refund
 
 
+class NonceReused(Exception):
+    """A signature that is good, with a nonce that was used for something else; nothing of it may be used."""
+
+
 @transactional
-async def record_notice(*, source: str, notice_id: str, facts: dict[str, Any], now: datetime) -> UUID:
+async def record_notice(
+    *, source: str, notice_id: str, facts: dict[str, Any], now: datetime, nonce: NoticeNonce | None = None
+) -> UUID:
     """Store a verified callback once, with the work of applying it, and return its id.
 
-    Copies of one callback find the first one, so answering each of them with success is true.
+    Copies of one callback find the first one, so answering each of them with success is true. Raises NonceReused.
     """
+    if nonce is not None:
+        await _use_nonce(nonce, now)
     notice = ThirdPartyNotice(id=new_id(), source=source, notice_id=notice_id, facts=facts, received_at=now)
     await ThirdPartyNotice.bulk_create([notice], ignore_conflicts=True)
     stored = await ThirdPartyNotice.get(source=source, notice_id=notice_id)
@@ -113,3 +125,20 @@ async def record_notice(*, source: str, notice_id: str, facts: dict[str, Any], n
         now=now,
     )
     return stored.id
+
+
+async def _use_nonce(nonce: NoticeNonce, now: datetime) -> None:
+    used = CallbackNonce(
+        id=new_id(), signer=nonce.signer, nonce=nonce.nonce, body_digest=nonce.body_digest, used_at=now
+    )
+    await CallbackNonce.bulk_create([used], ignore_conflicts=True)
+    first = await CallbackNonce.get(signer=nonce.signer, nonce=nonce.nonce)
+    if first.body_digest != nonce.body_digest:
+        raise NonceReused
+
+
+@transactional
+async def purge_nonces(*, before: datetime, limit: int) -> int:
+    """Delete up to `limit` nonces that were used before the moment, the oldest first, and return how many they were."""
+    old = await CallbackNonce.filter(used_at__lt=before).order_by("used_at").limit(limit).values_list("id", flat=True)
+    return await CallbackNonce.filter(id__in=list(old)).delete() if old else 0

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Protocol
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from domain.payments.bills import BillLine
+from kernel.states import PaymentMethod
+
+if TYPE_CHECKING:
+    from domain.payments.contracts import Contracts
 
 
 class ChannelUnavailable(Exception):
@@ -23,6 +31,14 @@ class ChannelRefused(Exception):
 
 class NoticeRefused(Exception):
     """A callback that is forged, altered, stale or unreadable; nothing of it may be used."""
+
+
+class NoticeUndecided(Exception):
+    """Whether a callback is true cannot be found out now; its sender must repeat it."""
+
+
+class PayerCodeRefused(Exception):
+    """The code that should say who pays is invalid, too old, or was used already."""
 
 
 class TradeState(StrEnum):
@@ -50,6 +66,8 @@ class ChannelRefundState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PrepayRequest:
+    """`openid` is who pays, as the channel knows them."""
+
     out_trade_no: str
     amount_fen: int
     description: str
@@ -70,6 +88,16 @@ class PaymentParameters:
 
 
 @dataclass(frozen=True, slots=True)
+class AlipayParameters:
+    """What the mini-program hands to `my.tradePay`."""
+
+    trade_no: str
+
+
+ClientParameters = PaymentParameters | AlipayParameters
+
+
+@dataclass(frozen=True, slots=True)
 class TradeFacts:
     """What a verified callback or a query says of a payment. `transaction_id` is set when paid."""
 
@@ -81,6 +109,11 @@ class TradeFacts:
     mchid: str
     sub_mchid: str
     paid_at: datetime | None
+
+    @classmethod
+    def not_found(cls, out_trade_no: str, *, app_id: str, mchid: str, sub_mchid: str) -> TradeFacts:
+        """What a query says of a payment that the channel has never seen."""
+        return cls(out_trade_no, TradeState.NOT_FOUND, None, 0, app_id, mchid, sub_mchid, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +135,59 @@ class RefundFacts:
     state: ChannelRefundState
     amount_fen: int
 
+    @classmethod
+    def not_found(cls, out_refund_no: str) -> RefundFacts:
+        """What a query says of a refund that the channel has never seen."""
+        return cls("", out_refund_no, None, ChannelRefundState.NOT_FOUND, 0)
+
+
+class AbnormalRefundTo(StrEnum):
+    """Where an abnormal refund goes (WeChat Pay's `type`)."""
+
+    USER_BANK_CARD = "USER_BANK_CARD"
+    MERCHANT_BANK_CARD = "MERCHANT_BANK_CARD"
+
+
+@dataclass(frozen=True, slots=True)
+class BankAccount:
+    """A user's bank card. `bank_type` is the channel's word for the bank, such as ICBC_DEBIT."""
+
+    bank_type: str
+    number: str = field(repr=False)
+    holder: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AbnormalRefundRequest:
+    """A refund that ended ABNORMAL. A bank card belongs to USER_BANK_CARD alone."""
+
+    out_refund_no: str
+    refund_id: str
+    destination: AbnormalRefundTo
+    account: BankAccount | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeNonce:
+    """What a sender may use once: its key's serial number and a nonce, with the digest of what it signed."""
+
+    signer: str
+    nonce: str
+    body_digest: str
+
+    @classmethod
+    def of(cls, signer: str, nonce: str, body: bytes) -> NoticeNonce:
+        return cls(signer, nonce, sha256(body).hexdigest())
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelNotice:
-    """A verified callback: its unique id, and exactly one kind of facts."""
+    """A verified callback: its unique id, and exactly one kind of facts. `nonce` where the channel signs with one."""
 
     notice_id: str
     trade: TradeFacts | None
     refund: RefundFacts | None
+    nonce: NoticeNonce | None = None
 
 
 class PaymentChannel(Protocol):
@@ -133,7 +211,7 @@ class PaymentChannel(Protocol):
     async def prepay(self, request: PrepayRequest) -> str:
         """Create the merchant order, or find it again unchanged, and return its prepay id."""
 
-    def payment_parameters(self, *, prepay_id: str, now: datetime) -> PaymentParameters: ...
+    async def payment_parameters(self, *, prepay_id: str, now: datetime) -> ClientParameters: ...
 
     async def query(self, out_trade_no: str) -> TradeFacts: ...
 
@@ -142,25 +220,72 @@ class PaymentChannel(Protocol):
 
     async def refund(self, request: RefundRequest) -> RefundFacts: ...
 
-    async def query_refund(self, out_refund_no: str) -> RefundFacts: ...
+    async def query_refund(self, out_refund_no: str, *, out_trade_no: str | None = None) -> RefundFacts:
+        """Ask how a refund stands. Alipay keeps refunds by their payment, so it must be told `out_trade_no`."""
 
-    def open_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> ChannelNotice:
-        """Verify, decrypt and read a callback. Raises NoticeRefused."""
+    async def open_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> ChannelNotice:
+        """Verify, decrypt and read a callback. Raises NoticeRefused or NoticeUndecided."""
+
+    async def fetch_bill(self, *, day: date, into: Path) -> None: ...
+
+    def read_bill(self, path: Path) -> Iterator[BillLine]: ...
+
+
+@runtime_checkable
+class PaysAbnormalRefunds(Protocol):
+    """A channel that can be told where else to pay a refund that ended ABNORMAL."""
+
+    async def apply_abnormal_refund(self, request: AbnormalRefundRequest) -> RefundFacts:
+        """Begin it; the refund is PROCESSING again. Raises ChannelUnavailable or ChannelRefused."""
+
+
+class PayerCodes(Protocol):
+    """Who a user is at a channel, in the channel's own word; what a client claims is never looked at."""
+
+    async def payer_of(self, code: str) -> str:
+        """Exchange a code of the user once for their id. Raises PayerCodeRefused or ChannelUnavailable."""
 
 
 class UnknownChannel(Exception):
     """An attempt names a channel or a merchant that this deployment does not have any more."""
 
 
+# The channel behind each way to pay. The wallet has none.
+CHANNEL_OF = {PaymentMethod.WECHAT_PAY: "wechat_pay", PaymentMethod.ALIPAY: "alipay"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One address of one merchant, under the name by which everybody knows how it is."""
+
+    name: str
+    channel: PaymentChannel
+
+
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """The routes of this deployment in the order in which they are tried; there is at least one."""
+    """The routes of this deployment in the order in which they are tried; there is at least one.
+
+    A route is a merchant. One that has a second address stands twice, and the second one comes into play where health
+    is watched (see `watching`). `alipay_payers` is None where Alipay is not offered, and `contracts` where nothing is
+    deducted by contract.
+    """
 
     routes: tuple[PaymentChannel, ...]
+    alipay_payers: PayerCodes | None = None
+    contracts: Contracts | None = None
 
     @property
     def main(self) -> PaymentChannel:
         return self.routes[0]
+
+    @property
+    def merchants(self) -> tuple[PaymentChannel, ...]:
+        """The routes, each merchant by its first address."""
+        first: dict[str, PaymentChannel] = {}
+        for route in self.routes:
+            first.setdefault(merchant_name(route), route)
+        return tuple(first.values())
 
     def of(self, *, name: str, sub_mchid: str) -> PaymentChannel:
         """Return the route by which an attempt was made. Raises UnknownChannel."""
@@ -169,7 +294,11 @@ class Channels:
                 return route
         raise UnknownChannel(f"{name}:{sub_mchid}")
 
-    def after(self, channel: PaymentChannel) -> PaymentChannel | None:
-        """Return the route to try where this one fails, or None behind the last."""
-        rest = self.routes[self.routes.index(channel) + 1 :]
-        return rest[0] if rest else None
+    def by(self, methods: Sequence[PaymentMethod]) -> tuple[PaymentChannel, ...]:
+        """Return the merchants that one of the methods pays, in the order of the methods and then of the routes."""
+        wanted = [CHANNEL_OF[method] for method in methods if method in CHANNEL_OF]
+        return tuple(route for name in wanted for route in self.merchants if route.name == name)
+
+
+def merchant_name(route: PaymentChannel) -> str:
+    return f"{route.name}:{route.sub_mchid}"

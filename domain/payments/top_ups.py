@@ -23,17 +23,19 @@ from domain.payments.ports import (
     ChannelRefused,
     Channels,
     ChannelUnavailable,
+    PaymentChannel,
     PaymentParameters,
     PrepayRequest,
     TradeFacts,
     TradeState,
 )
 from domain.payments.rules import Expected, PaymentMismatch, check_payment
+from domain.payments.watching import usable
 from domain.risk import rules as risk
 from domain.work.operations import Kind, schedule
 from kernel.ids import new_id, numbered
 from kernel.money import Money
-from kernel.states import ErrorKind, PaymentState
+from kernel.states import ErrorKind, PaymentMethod, PaymentState
 from models.database import transactional
 from models.identity import User
 from models.payments import WalletTopUp
@@ -74,20 +76,23 @@ async def start(
     amount = risk.amount_of(yuan)
     input_hash = idempotency.hash_of(str(amount.fen))
     deadline_at = now + pay_within
+    route, *_ = await usable(channels=channels, methods=[PaymentMethod.WECHAT_PAY])
     try:
         top_up = await _open(
-            viewer, amount, idempotency_key, input_hash, channels, limits, deadline_at, now + query_after, now
+            viewer, amount, idempotency_key, input_hash, route, limits, deadline_at, now + query_after, now
         )
     except IntegrityError:
         # The same key won the race in another request.
         top_up = await _open(
-            viewer, amount, idempotency_key, input_hash, channels, limits, deadline_at, now + query_after, now
+            viewer, amount, idempotency_key, input_hash, route, limits, deadline_at, now + query_after, now
         )
     if top_up.state is not PaymentState.OPEN:
         return StartedTopUp(top_up, None)
     channel = channels.of(name=top_up.channel, sub_mchid=top_up.sub_mchid)
     prepay_id = top_up.prepay_id or await _prepay(viewer, top_up, channels)
-    return StartedTopUp(top_up, channel.payment_parameters(prepay_id=prepay_id, now=now))
+    parameters = await channel.payment_parameters(prepay_id=prepay_id, now=now)
+    assert isinstance(parameters, PaymentParameters)
+    return StartedTopUp(top_up, parameters)
 
 
 @transactional
@@ -96,7 +101,7 @@ async def _open(
     amount: Money,
     key: str,
     input_hash: str,
-    channels: Channels,
+    route: PaymentChannel,
     limits: risk.Limits,
     deadline_at: datetime,
     query_at: datetime,
@@ -112,8 +117,8 @@ async def _open(
     top_up = await WalletTopUp.create(
         id=identifier,
         user_id=viewer.user_id,
-        channel=channels.main.name,
-        sub_mchid=channels.main.sub_mchid,
+        channel=route.name,
+        sub_mchid=route.sub_mchid,
         out_trade_no=numbered(identifier, 1),
         amount_fen=amount.fen,
         state=PaymentState.OPEN,

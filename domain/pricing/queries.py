@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from domain.pricing.records import PROVINCE_CODE
 from domain.pricing.rules import PRODUCT_ORDER, Region, Zone, ZoneMap
-from domain.pricing.statements import Statement, read_moment, read_uuid
+from domain.pricing.statements import Statement
 from kernel.errors import YoukaError
 from kernel.states import Product
+from models.lean import Row, fetch, read_moment, read_uuid
+from models.lean import Statement as LeanStatement
 from models.pricing import Price, PriceRegion, PriceZone
 
 COLUMNS = "p.id, p.zone_id, p.product, p.milliyuan_per_litre, p.effective_from, p.source, p.source_url"
+NAMES = tuple(column.removeprefix("p.") for column in COLUMNS.split(", "))
+ZONE_COLUMNS = "id, province_code, province_name, code, name"
+PRODUCTS: dict[str, Product] = {product.value: product for product in Product}
+PRODUCT_NAMES = list(PRODUCTS)
 # PostgreSQL takes 32,767 values in a statement, and each page brings two.
 PAGES_PER_STATEMENT_MAX = 1_000
 # Behind every price there is: a page that starts nowhere in particular starts here.
@@ -31,8 +36,7 @@ class ProvinceInvalid(YoukaError):
     }
 
 
-@dataclass(frozen=True, slots=True)
-class ZonePrice:
+class ZonePrice(NamedTuple):
     """What one row of the price table says, in thousandths of a yuan per litre."""
 
     id: UUID
@@ -42,6 +46,16 @@ class ZonePrice:
     effective_from: datetime
     source: str
     source_url: str
+
+
+class NamedZone(NamedTuple):
+    """What one row of the table of zones says."""
+
+    id: UUID
+    province_code: str
+    province_name: str
+    code: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +83,14 @@ class HistoryPage:
     limit: int
 
 
-def _price(row: dict[str, Any]) -> ZonePrice:
+def _price(row: Row) -> ZonePrice:
     return ZonePrice(
-        id=read_uuid(row["id"]),
-        zone_id=read_uuid(row["zone_id"]),
-        product=Product(row["product"]),
-        milliyuan=int(row["milliyuan_per_litre"]),
-        effective_from=read_moment(row["effective_from"]),
-        source=row["source"],
-        source_url=row["source_url"],
+        read_uuid(row[0]), read_uuid(row[1]), PRODUCTS[row[2]], row[3], read_moment(row[4]), row[5], row[6]
     )
+
+
+def _named_price(row: Mapping[str, Any]) -> ZonePrice:
+    return _price([row[name] for name in NAMES])
 
 
 def _products(products: Iterable[Product]) -> str:
@@ -94,25 +106,44 @@ def _latest(statement: Statement, zone: str, product: str, now: datetime) -> str
     )
 
 
+async def next_change(*, now: datetime) -> datetime | None:
+    """Return when the next price that is known already comes into force, anywhere; None where none is known."""
+    row = await Price.filter(effective_from__gt=now).order_by("effective_from").first().only("id", "effective_from")
+    return row.effective_from if row else None
+
+
+# One seek in the unique index of (zone, product, moment) for each zone and product.
+_CURRENT = (
+    f"kind(product, place) AS (VALUES {_products(Product)}) "  # noqa: S608 - no input
+    f"SELECT {COLUMNS} FROM zone CROSS JOIN kind JOIN price p ON p.id = (SELECT q.id FROM price q "
+    "WHERE q.zone_id = zone.zone_id AND q.product = kind.product AND q.effective_from <= {now} "
+    "ORDER BY q.effective_from DESC LIMIT 1) WHERE kind.product {wanted} ORDER BY zone.zone_id, kind.place"
+)
+CURRENT = LeanStatement(
+    postgres="WITH zone(zone_id) AS (SELECT unnest($1::uuid[])), "
+    + _CURRENT.format(now="$2::timestamptz", wanted="= ANY($3::text[])"),
+    sqlite="WITH zone(zone_id) AS (SELECT value FROM json_each(?1)), "  # noqa: S608 - no input
+    + _CURRENT.format(now="?2", wanted="IN (SELECT value FROM json_each(?3))"),
+)
+ZONES_BY_IDS = LeanStatement(
+    postgres=f"SELECT {ZONE_COLUMNS} FROM price_zone WHERE id = ANY($1::uuid[]) ORDER BY id",  # noqa: S608 - no input
+    sqlite=f"SELECT {ZONE_COLUMNS} FROM price_zone "  # noqa: S608 - no input
+    "WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id",
+)
+
+
 async def current(
     *, zone_ids: Collection[UUID], now: datetime, product: Product | None = None
 ) -> dict[UUID, list[ZonePrice]]:
     """Return the prices in force by zone, in the order of products; zones without any are left out. One statement."""
     if not zone_ids:
         return {}
-    statement = Statement()
-    wanted = ", ".join(f"({statement.uuid(zone_id)})" for zone_id in sorted(set(zone_ids)))
-    latest = _latest(statement, "zone.zone_id", "kind.product", now)
-    rows = await statement.rows(
-        f"WITH zone(zone_id) AS (VALUES {wanted}), "  # noqa: S608 - placeholders and enum values
-        f"kind(product, place) AS (VALUES {_products([product] if product else Product)}) "
-        f"SELECT {COLUMNS} FROM zone CROSS JOIN kind JOIN price p ON p.id = {latest} ORDER BY kind.place"
-    )
-    found: dict[UUID, list[ZonePrice]] = defaultdict(list)
-    for row in rows:
+    wanted = [product.value] if product else PRODUCT_NAMES
+    found: dict[UUID, list[ZonePrice]] = {}
+    for row in await fetch(CURRENT, list(dict.fromkeys(zone_ids)), now, wanted):
         price = _price(row)
-        found[price.zone_id].append(price)
-    return dict(found)
+        found.setdefault(price.zone_id, []).append(price)
+    return found
 
 
 async def listed(
@@ -143,7 +174,8 @@ async def listed(
         f"JOIN price p ON p.id = {latest} WHERE {where} ORDER BY {place} LIMIT {statement.number(limit)}"
     )
     return [
-        ListedPrice(PricePlace(row["province_code"], row["code"], Product(row["product"])), _price(row)) for row in rows
+        ListedPrice(PricePlace(row["province_code"], row["code"], Product(row["product"])), _named_price(row))
+        for row in rows
     ]
 
 
@@ -177,7 +209,7 @@ async def _histories(pages: Sequence[HistoryPage], now: datetime) -> list[list[Z
     )
     found: list[list[ZonePrice]] = [[] for _ in pages]
     for row in rows:
-        found[row["number"]].append(_price(row))
+        found[row["number"]].append(_named_price(row))
     return found
 
 
@@ -198,9 +230,10 @@ async def prices_by_ids(price_ids: Sequence[UUID]) -> list[ZonePrice | None]:
     return [found.get(price_id) for price_id in price_ids]
 
 
-async def zones_by_ids(zone_ids: Sequence[UUID]) -> list[PriceZone | None]:
+async def zones_by_ids(zone_ids: Sequence[UUID]) -> list[NamedZone | None]:
     """Return the zones in the order of their ids, None where there is none."""
-    found = {zone.id: zone for zone in await PriceZone.filter(id__in=set(zone_ids))}
+    rows = await fetch(ZONES_BY_IDS, list(zone_ids))
+    found = {zone.id: zone for zone in (NamedZone(read_uuid(row[0]), *row[1:5]) for row in rows)}
     return [found.get(zone_id) for zone_id in zone_ids]
 
 

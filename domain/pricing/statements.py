@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -31,6 +33,14 @@ class Statement:
     def number(self, value: int) -> str:
         return self._mark(value, "bigint")
 
+    def uuids(self, values: Collection[UUID]) -> str:
+        """Return a query for the ids, one in each row of a column `id`; the text is the same however many there are."""
+        ordered = sorted(set(values))
+        if self.postgres:
+            return f"SELECT unnest({self._mark(ordered, 'uuid[]')}) AS id"
+        given = self._mark(json.dumps([str(each) for each in ordered]), "text")
+        return f"SELECT value AS id FROM json_each({given})"  # noqa: S608 - a placeholder
+
     @property
     def by_codepoint(self) -> str:
         """Makes a text column sort alike everywhere, whatever the locale of the database."""
@@ -43,14 +53,6 @@ class Statement:
 
     async def rows(self, text: str) -> list[dict[str, Any]]:
         return await Tortoise.get_connection("default").execute_query_dict(text, self.values)
-
-
-def read_uuid(value: Any) -> UUID:
-    return value if isinstance(value, UUID) else UUID(value)
-
-
-def read_moment(value: Any) -> datetime:
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
 
 
 async def hold(stream: str) -> None:

@@ -65,6 +65,24 @@ class TooManyUnpaidOrders(YoukaError):
     }
 
 
+class PayerNeeded(YoukaError):
+    """The order takes a face, so nobody may pay it by a word."""
+
+    code = "PAYER_NEEDED"
+    messages = {
+        "zh-CN": "该订单须人脸核身，不能免密支付，请到小程序支付",
+        "en": "This order takes a face verification, please pay it in the mini-program",
+    }
+
+
+class TooManyUnattended(YoukaError):
+    code = "TOO_MANY_UNATTENDED"
+    messages = {
+        "zh-CN": "今日免密支付已达{count}笔，请到小程序支付",
+        "en": "{count} orders were paid without a password today, please pay in the mini-program",
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     amount_min_fen: int
@@ -75,6 +93,7 @@ class Limits:
     split_window: timedelta
     top_up_max_fen: int
     wallet_max_fen: int
+    unattended_per_day_max: int = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,3 +153,11 @@ def check_top_up(amount: Money, *, balance: Money, limits: Limits) -> None:
         raise AmountTooLarge(maximum=Money(limits.top_up_max_fen))
     if balance.fen + amount.fen > limits.wallet_max_fen:
         raise WalletTooFull(maximum=Money(max(0, limits.wallet_max_fen - balance.fen)))
+
+
+def check_unattended(*, takes_a_face: bool, paid_today: int, limits: Limits) -> None:
+    """Say whether an order may be paid without its payer being there. Raises PayerNeeded or TooManyUnattended."""
+    if takes_a_face:
+        raise PayerNeeded
+    if paid_today >= limits.unattended_per_day_max:
+        raise TooManyUnattended(count=paid_today)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from uuid import UUID
 
 from domain.events.streams import STATIONS
-from domain.pricing.statements import Statement
 from domain.stations.tree import Place, PlaceTree
 from models.events import Event
+from models.joining import Joined
+from models.lean import Statement, fetch
 from models.stations import Station
 
 # Loading and catching up yield to other requests after each batch.
@@ -17,6 +18,10 @@ STATIONS_PER_BATCH_MAX = 1_000
 # Beyond these, reading everything anew is cheaper than following one event after another.
 EVENTS_PER_CATCH_UP_MAX = 200
 CHANGES_PER_CATCH_UP_MAX = 20_000
+HEAD = Statement(
+    postgres="SELECT position FROM event_stream WHERE name = $1",
+    sqlite="SELECT position FROM event_stream WHERE name = ?1",
+)
 COLUMNS = ("id", "latitude", "longitude", "zone_id", "brand")
 
 
@@ -33,8 +38,8 @@ class StationIndex:
         self.version = 0
         self._position: int | None = None
         self._turn = asyncio.Lock()
-        self._begun = 0
-        self._finished = 0
+        # A refresh under way may have looked before somebody asked; the next one is for all who ask meanwhile.
+        self._refreshes = Joined(self._refreshed, at_once_max=1)
 
     @property
     def tree(self) -> PlaceTree:
@@ -43,13 +48,12 @@ class StationIndex:
 
     async def current(self) -> PlaceTree:
         """Return the tree, brought up to date. Callers that wait share one refresh that began after they asked."""
-        begun_before = self._begun
+        return await self._refreshes.load(None)
+
+    async def _refreshed(self, askers: Sequence[None]) -> list[PlaceTree]:
         async with self._turn:
-            if self._finished <= begun_before:
-                self._begun += 1
-                await self._refresh()
-                self._finished = self._begun
-            return self._tree
+            await self._refresh()
+        return [self._tree] * len(askers)
 
     async def _refresh(self) -> None:
         head = await _head()
@@ -94,11 +98,8 @@ class StationIndex:
 
 
 async def _head() -> int:
-    statement = Statement()
-    rows = await statement.rows(
-        f"SELECT position FROM event_stream WHERE name = {statement.text(STATIONS)}"  # noqa: S608 - a placeholder
-    )
-    return int(rows[0]["position"]) if rows else 0
+    rows = await fetch(HEAD, STATIONS)
+    return int(rows[0][0]) if rows else 0
 
 
 async def _all_places() -> AsyncIterator[list[Place]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from domain.pricing.queries import current, priced_zones
@@ -14,8 +15,20 @@ from domain.stations.geo import Location
 from domain.stations.index import StationIndex
 from domain.stations.tree import Found, PlaceTree, Spot
 from kernel.errors import YoukaError
-from kernel.states import Product
+from kernel.states import Product, StationBrand
+from models.lean import Row, Statement, fetch, read_uuid
 from models.stations import Station
+
+FACTS = "id, name, brand, address, province, city, district, latitude, longitude, zone_id"
+BY_IDS = Statement(
+    postgres=f"SELECT {FACTS} FROM station WHERE id = ANY($1::uuid[]) ORDER BY id",  # noqa: S608 - no input
+    sqlite=f"SELECT {FACTS} FROM station WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id",  # noqa: S608
+)
+BRANDS: dict[str, StationBrand] = {brand.value: brand for brand in StationBrand}
+
+
+# How the rows of stations are read; who has a loader reads them together with what others ask for.
+RowsOf: TypeAlias = "Callable[[list[UUID]], Awaitable[Sequence[StationFacts | None]]]"
 
 
 class StationSort(StrEnum):
@@ -46,11 +59,25 @@ class PricedSpot:
     spot: Spot
 
 
-@dataclass(frozen=True, slots=True)
-class NearbyStation:
+class StationFacts(NamedTuple):
+    """What clients are shown of one row of the table of stations, which has the same names for it."""
+
+    id: UUID
+    name: str
+    brand: StationBrand
+    address: str
+    province: str
+    city: str
+    district: str
+    latitude: float
+    longitude: float
+    zone_id: UUID | None
+
+
+class NearbyStation(NamedTuple):
     """A station with its distance. `milliyuan` is the price it was sorted by, None where it was not or has none."""
 
-    station: Station
+    station: StationFacts
     spot: Spot
     milliyuan: int | None = None
 
@@ -59,10 +86,18 @@ async def by_id(station_id: UUID) -> Station | None:
     return await Station.get_or_none(id=station_id)
 
 
-async def by_ids(station_ids: Sequence[UUID]) -> list[Station | None]:
+async def by_ids(station_ids: Sequence[UUID]) -> list[StationFacts | None]:
     """Return the stations in the order of their ids, None where there is none."""
-    found = {station.id: station for station in await Station.filter(id__in=set(station_ids))}
+    found = {station.id: station for station in map(_facts, await fetch(BY_IDS, list(station_ids)))}
     return [found.get(station_id) for station_id in station_ids]
+
+
+def _facts(row: Row) -> StationFacts:
+    zone_id = row[9]
+    return StationFacts(
+        read_uuid(row[0]), row[1], BRANDS[row[2]], row[3], row[4], row[5], row[6], row[7], row[8],
+        read_uuid(zone_id) if zone_id else None,
+    )  # fmt: skip
 
 
 async def zones_of(station_ids: Sequence[UUID]) -> dict[UUID, UUID | None]:
@@ -106,6 +141,7 @@ async def nearest(
     after: Spot | None,
     limit: int,
     now: datetime,
+    rows_of: RowsOf | None = None,
 ) -> list[NearbyStation]:
     """Return up to `limit` stations behind `after`, nearest first; with a product, only those that have its price.
 
@@ -117,7 +153,7 @@ async def nearest(
     if product:
         zones = list(await _prices_within(tree, near, radius_m, product, now))
     found = tree.nearest(near, radius_m=radius_m, limit=limit, after=after, zones=zones)
-    return await _with_rows([(one, None) for one in found])
+    return await _with_rows([(one, None) for one in found], rows_of)
 
 
 async def cheapest(
@@ -130,6 +166,7 @@ async def cheapest(
     after: PricedSpot | None,
     limit: int,
     now: datetime,
+    rows_of: RowsOf | None = None,
 ) -> list[NearbyStation]:
     """Return up to `limit` stations behind `after`, the cheapest first, then the nearest, then those without a price.
 
@@ -154,7 +191,7 @@ async def cheapest(
             break
         spots = tree.nearest(near, radius_m=radius_m, limit=missing, after=behind, zones=zones[milliyuan])
         found += [(one, milliyuan) for one in spots]
-    return await _with_rows(found)
+    return await _with_rows(found, rows_of)
 
 
 def _check_radius(radius_m: int, radius_max_m: int) -> None:
@@ -175,8 +212,8 @@ async def _prices_within(
     return {zone_id: of_zone[0].milliyuan for zone_id, of_zone in prices.items()}
 
 
-async def _with_rows(found: Sequence[tuple[Found, int | None]]) -> list[NearbyStation]:
-    rows = await by_ids([one.spot.station_id for one, _ in found]) if found else []
+async def _with_rows(found: Sequence[tuple[Found, int | None]], rows_of: RowsOf | None) -> list[NearbyStation]:
+    rows = await (rows_of or by_ids)([one.spot.station_id for one, _ in found]) if found else []
     # A station deleted in this very moment is left out; the next page does not miss it.
     return [
         NearbyStation(row, one.spot, milliyuan)

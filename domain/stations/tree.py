@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 import sqlite3
 import weakref
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from domain.stations.geo import EARTH_RADIUS_M, MM_PER_M, Location, boxes_around, distance_m
 
-# Where the search begins: in a city this circle holds a page of stations.
+# Where the search begins, until it is known how far it had to go from there.
 FIRST_REACH_M = 1_000.0
 GROWTH_MIN, GROWTH_MAX = 1.5, 3.0
 # The estimate aims beyond what is missing, since another round costs more than a few surplus stations.
 GROWTH_SURPLUS = 1.3
 WHOLE_GLOBE_M = math.pi * EARTH_RADIUS_M
+# How far a search had to go is remembered by squares of so many to the degree, each about 5 km wide.
+SQUARES_PER_DEGREE = 20
+SQUARES_MAX = 50_000
+# Chords put places in the order of their distances, but for what rounding may do: little, except across the globe.
+ROUNDING_M, ROUNDING_AFAR_M = 0.002, 1_000.0
+AFAR_M = 1_000_000.0
 
-TABLES = """
-CREATE VIRTUAL TABLE place USING rtree(
-    number, south, north, west, east, +station BLOB, +latitude REAL, +longitude REAL, +zone BLOB, +brand TEXT
-);
-CREATE TABLE known (station BLOB PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
-"""
-# The tree keeps corners as 32-bit floats, rounded outwards; the exact place stands in the columns beside them.
-INSIDE = "FROM place WHERE north >= ? AND south <= ? AND east >= ? AND west <= ?"
+TABLES = "CREATE VIRTUAL TABLE place USING rtree(number, south, north, west, east)"
+# The tree keeps corners as 32-bit floats, rounded outwards; the exact place is with the number.
+INSIDE = "SELECT number FROM place WHERE north >= ? AND south <= ? AND east >= ? AND west <= ?"
+
+
+class PlaceGivenTwice(ValueError):
+    """A station can be in one place only."""
 
 
 class SpatialIndexMissing(RuntimeError):
     """Python's SQLite was built without the R*Tree module, which the search for stations needs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """What the index knows of a station."""
 
     station_id: UUID
@@ -44,18 +47,20 @@ class Place:
     brand: str
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Spot:
+class Spot(NamedTuple):
     """Where a station stands in the list of the nearest ones: by distance, then by id."""
 
     distance_mm: int
     station_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     spot: Spot
     zone_id: UUID | None
+
+
+# A place and where it is on a globe whose radius is 1, so that a chord takes no trigonometry.
+_Known: TypeAlias = tuple[float, float, float, Place]
 
 
 class PlaceTree:
@@ -66,43 +71,33 @@ class PlaceTree:
         self._database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
         weakref.finalize(self, self._database.close)
         try:
-            self._database.executescript(TABLES)
+            self._database.execute(TABLES)
         except sqlite3.OperationalError as error:
             raise SpatialIndexMissing(
                 f"this Python's SQLite {sqlite3.sqlite_version} has no usable R*Tree ({error}); use a Python whose "
                 "sqlite3 module is built with SQLITE_ENABLE_RTREE, as those of Debian, python.org and uv are"
             ) from error
         self._next_number = 1
+        self._numbers: dict[UUID, int] = {}
+        self._places: dict[int, _Known] = {}
+        self._reaches: dict[tuple[int, int, int], float] = {}
 
     def __len__(self) -> int:
-        return int(self._database.execute("SELECT COUNT(*) FROM known").fetchone()[0])
+        return len(self._numbers)
 
     def put(self, places: Iterable[Place]) -> None:
-        """Add places, or move those that are known."""
+        """Add places, or move those that are known. Raises PlaceGivenTwice, and changes nothing then."""
         places = list(places)
+        if len({place.station_id for place in places}) < len(places):
+            raise PlaceGivenTwice
+        numbered = list(enumerate(places, start=self._next_number))
         self._database.execute("BEGIN")
         try:
-            self._forget(place.station_id for place in places)
-            numbered = list(enumerate(places, start=self._next_number))
-            self._next_number += len(numbered)
+            self._forget_corners(place.station_id for place in places)
             self._database.executemany(
-                "INSERT INTO known VALUES (?, ?)", ((place.station_id.bytes, number) for number, place in numbered)
-            )
-            self._database.executemany(
-                "INSERT INTO place VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO place VALUES (?, ?, ?, ?, ?)",
                 (
-                    (
-                        number,
-                        place.latitude,
-                        place.latitude,
-                        place.longitude,
-                        place.longitude,
-                        place.station_id.bytes,
-                        place.latitude,
-                        place.longitude,
-                        place.zone_id.bytes if place.zone_id else None,
-                        place.brand,
-                    )
+                    (number, place.latitude, place.latitude, place.longitude, place.longitude)
                     for number, place in numbered
                 ),
             )
@@ -110,51 +105,50 @@ class PlaceTree:
             self._database.execute("ROLLBACK")
             raise
         self._database.execute("COMMIT")
+        self._next_number += len(numbered)
+        for number, place in numbered:
+            self._forget(place.station_id)
+            self._numbers[place.station_id] = number
+            self._places[number] = (*_on_globe(place.latitude, place.longitude), place)
 
     def remove(self, station_ids: Collection[UUID]) -> None:
-        self._forget(station_ids)
-
-    def _forget(self, station_ids: Iterable[UUID]) -> None:
+        self._forget_corners(station_ids)
         for station_id in station_ids:
-            known = self._database.execute("SELECT number FROM known WHERE station = ?", (station_id.bytes,)).fetchone()
-            if known:
-                self._database.execute("DELETE FROM place WHERE number = ?", known)
-                self._database.execute("DELETE FROM known WHERE station = ?", (station_id.bytes,))
+            self._forget(station_id)
+
+    def _forget_corners(self, station_ids: Iterable[UUID]) -> None:
+        known = ((self._numbers[each],) for each in station_ids if each in self._numbers)
+        self._database.executemany("DELETE FROM place WHERE number = ?", known)
+
+    def _forget(self, station_id: UUID) -> None:
+        number = self._numbers.pop(station_id, None)
+        if number is not None:
+            del self._places[number]
+
+    def _inside(self, center: Location, radius_m: float) -> list[_Known]:
+        """Return the places within the radius, and some just outside it."""
+        places, found = self._places, []
+        for box in boxes_around(center, radius_m):
+            rows = self._database.execute(INSIDE, (box.south, box.north, box.west, box.east))
+            found += [places[number] for (number,) in rows]
+        return found
 
     def zones_within(self, center: Location, radius_m: float) -> set[UUID | None]:
         """Return the zones of the stations within the radius, and perhaps of some just outside it."""
-        zones: set[UUID | None] = set()
-        for box in boxes_around(center, radius_m):
-            rows = self._database.execute(
-                f"SELECT DISTINCT zone {INSIDE}",
-                (box.south, box.north, box.west, box.east),
-            )
-            zones.update(UUID(bytes=zone) if zone else None for (zone,) in rows)
-        return zones
+        return {known[3].zone_id for known in self._inside(center, radius_m)}
 
     def zones_in(self, center: Location, radius_m: float) -> set[UUID | None]:
         """Return the zones of the stations within the radius, and of no other."""
-        zones: set[UUID | None] = set()
-        for box in boxes_around(center, radius_m):
-            rows = self._database.execute(
-                f"SELECT latitude, longitude, zone {INSIDE}",
-                (box.south, box.north, box.west, box.east),
-            )
-            for latitude, longitude, zone in rows:
-                if distance_m(center.latitude, center.longitude, latitude, longitude) <= radius_m:
-                    zones.add(UUID(bytes=zone) if zone else None)
-        return zones
+        return {
+            place.zone_id
+            for _, _, _, place in self._inside(center, radius_m)
+            if distance_m(center.latitude, center.longitude, place.latitude, place.longitude) <= radius_m
+        }
 
     def zones_of(self, station_ids: Iterable[UUID]) -> set[UUID | None]:
         """Return the zones of these stations; of those that it does not know, none."""
-        zones: set[UUID | None] = set()
-        for station_id in station_ids:
-            row = self._database.execute(
-                "SELECT zone FROM known JOIN place USING (number) WHERE known.station = ?", (station_id.bytes,)
-            ).fetchone()
-            if row:
-                zones.add(UUID(bytes=row[0]) if row[0] else None)
-        return zones
+        numbers = (self._numbers.get(station_id) for station_id in station_ids)
+        return {self._places[number][3].zone_id for number in numbers if number is not None}
 
     def nearest(
         self,
@@ -170,33 +164,75 @@ class PlaceTree:
         With `zones`, only stations in those; None among them stands for the stations that have no zone. The circle
         grows until it holds enough, so that the cost follows the answer and not the radius.
         """
-        wanted = None if zones is None else {zone.bytes if zone else None for zone in zones}
-        beyond = (after.distance_mm, after.station_id.bytes) if after else (-1, b"")
         radius_m = min(radius_m, WHOLE_GLOBE_M)
-        reach_m = min(radius_m, max(FIRST_REACH_M, beyond[0] / MM_PER_M * GROWTH_SURPLUS))
+        square = (int(center.latitude * SQUARES_PER_DEGREE), int(center.longitude * SQUARES_PER_DEGREE), limit)
+        # What narrows the search down is no measure of how far others have to go.
+        usual = after is None and zones is None
+        begin_m = self._reaches.get(square, FIRST_REACH_M) if usual else FIRST_REACH_M
+        if after is not None:
+            begin_m = max(begin_m, after.distance_mm / MM_PER_M * GROWTH_SURPLUS)
+        reach_m = min(radius_m, begin_m)
+        wanted = None if zones is None else frozenset(zones)
         while True:
-            found = [
-                (distance_mm, station, zone)
-                for distance_mm, station, zone in self._within(center, reach_m)
-                if (distance_mm, station) > beyond and (wanted is None or zone in wanted)
-            ]
+            found = self._within(center, reach_m, limit, after, wanted)
             if len(found) >= limit or reach_m >= radius_m:
                 break
             growth = math.sqrt(limit / len(found)) * GROWTH_SURPLUS if found else GROWTH_MAX
             reach_m = min(radius_m, reach_m * min(GROWTH_MAX, max(GROWTH_MIN, growth)))
-        return [
-            Found(Spot(distance_mm, UUID(bytes=station)), UUID(bytes=zone) if zone else None)
-            for distance_mm, station, zone in heapq.nsmallest(limit, found, key=lambda row: row[:2])
-        ]
+        if usual:
+            if len(self._reaches) >= SQUARES_MAX:
+                self._reaches.clear()
+            last_m = found[-1].spot.distance_mm / MM_PER_M if len(found) >= limit else reach_m
+            self._reaches[square] = max(FIRST_REACH_M, last_m * GROWTH_SURPLUS)
+        return found
 
-    def _within(self, center: Location, radius_m: float) -> Iterator[tuple[int, bytes, bytes | None]]:
+    def _within(
+        self, center: Location, radius_m: float, limit: int, after: Spot | None, zones: frozenset[UUID | None] | None
+    ) -> list[Found]:
+        """Return the first `limit` stations within the radius, in the order of their spots."""
+        x, y, z = _on_globe(center.latitude, center.longitude)
+        known = self._inside(center, radius_m)
+        if zones is not None:
+            known = [each for each in known if each[3].zone_id in zones]
+        near = [((a - x) * (a - x) + (b - y) * (b - y) + (c - z) * (c - z), place) for a, b, c, place in known]
+        near.sort(key=_chord)
         radius_mm = math.floor(radius_m * MM_PER_M)
-        for box in boxes_around(center, radius_m):
-            rows = self._database.execute(
-                f"SELECT latitude, longitude, station, zone {INSIDE}",
-                (box.south, box.north, box.west, box.east),
-            )
-            for latitude, longitude, station, zone in rows:
-                distance_mm = round(distance_m(center.latitude, center.longitude, latitude, longitude) * MM_PER_M)
-                if distance_mm <= radius_mm:
-                    yield distance_mm, station, zone
+        found: list[Found] = []
+        enough = math.inf
+        # Whatever is nearer than this surely stands before the page.
+        before = -1.0 if after is None else _chord_of(after.distance_mm / MM_PER_M, -1)
+        for chord, place in near:
+            if chord > enough:
+                break
+            if chord < before:
+                continue
+            away_m = distance_m(center.latitude, center.longitude, place.latitude, place.longitude)
+            spot = Spot(round(away_m * MM_PER_M), place.station_id)
+            if spot.distance_mm <= radius_mm and (after is None or spot > after):
+                found.append(Found(spot, place.zone_id))
+                if len(found) == limit:
+                    # Whatever comes may still stand before one of them, as long as rounding can make it do so.
+                    enough = _chord_of(max(each.spot.distance_mm for each in found) / MM_PER_M, 1)
+        found.sort()
+        return found[:limit]
+
+
+def _on_globe(latitude: float, longitude: float) -> tuple[float, float, float]:
+    north, east = math.radians(latitude), math.radians(longitude)
+    width = math.cos(north)
+    return width * math.cos(east), width * math.sin(east), math.sin(north)
+
+
+def _chord(near: tuple[float, Place]) -> float:
+    return near[0]
+
+
+def _chord_of(away_m: float, side: int) -> float:
+    """Return the square of the chord to places that surely are farther away (`side` 1), or nearer (-1)."""
+    away_m += side * (ROUNDING_M if away_m < AFAR_M else ROUNDING_AFAR_M)
+    if away_m <= 0:
+        return -1.0
+    if away_m >= WHOLE_GLOBE_M:
+        return math.inf
+    half = math.sin(away_m / (2 * EARTH_RADIUS_M))
+    return 4 * half * half

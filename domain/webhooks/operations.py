@@ -20,7 +20,7 @@ from domain.identity.viewer import Viewer
 from domain.webhooks import rules
 from domain.webhooks.policy import Policy
 from domain.webhooks.ports import Admission, Asked, Outcome, WebhookSender
-from domain.webhooks.queries import WebhookNotFound, owned, require_partner
+from domain.webhooks.queries import WebhookNotFound, owned
 from domain.webhooks.rules import Trigger
 from kernel.errors import Locale, YoukaError
 from kernel.ids import new_id
@@ -69,9 +69,8 @@ async def register(
 ) -> WithSecret:
     """Register a subscription for a URL; what happens from now on is delivered, or what is behind `after`.
 
-    Raises PartnersOnly, WebhookDocumentInvalid, CursorInvalid, WebhookUrlInvalid or TooManyWebhooks.
+    Raises WebhookDocumentInvalid, CursorInvalid, WebhookUrlInvalid or TooManyWebhooks.
     """
-    require_partner(viewer)
     admitted = await admission.admit(asked=asked, after=after, viewer=viewer, locale=locale, now=now)
     await sender.check(url)
     identifier, secret = new_id(), rules.secret_text(os.urandom(rules.SECRET_SIZE_BYTES))
@@ -114,7 +113,7 @@ async def _lock_owner(viewer: Viewer) -> None:
 
 
 async def update(*, viewer: Viewer, webhook_id: UUID | None, url: str, sender: WebhookSender, now: datetime) -> Webhook:
-    """Send to another URL from now on, an event that is being retried first. Raises PartnersOnly, WebhookNotFound or
+    """Send to another URL from now on, an event that is being retried first. Raises WebhookNotFound or
     WebhookUrlInvalid."""
     await _found(viewer, webhook_id)
     await sender.check(url)
@@ -122,7 +121,7 @@ async def update(*, viewer: Viewer, webhook_id: UUID | None, url: str, sender: W
 
 
 async def pause(*, viewer: Viewer, webhook_id: UUID | None) -> Webhook:
-    """Deliver nothing until it is resumed; its cursor stays. Raises PartnersOnly or WebhookNotFound."""
+    """Deliver nothing until it is resumed; its cursor stays. Raises WebhookNotFound."""
     return await _change(viewer, webhook_id, trigger=Trigger.PAUSE)
 
 
@@ -131,7 +130,7 @@ async def resume(
 ) -> Webhook:
     """Deliver again, from the kept cursor or from another one, so that events come once more or are passed by.
 
-    Raises PartnersOnly, WebhookNotFound, CursorInvalid, or WebhookDocumentInvalid where the owner may not take
+    Raises WebhookNotFound, CursorInvalid, or WebhookDocumentInvalid where the owner may not take
     the subscription any more.
     """
     webhook = await _found(viewer, webhook_id)
@@ -148,7 +147,7 @@ async def rotate_secret(
 ) -> WithSecret:
     """Make a new secret; the one before it signs as well for a while, and the one before that no more.
 
-    Raises PartnersOnly or WebhookNotFound.
+    Raises WebhookNotFound.
     """
     webhook = await _found(viewer, webhook_id)
     secret = rules.secret_text(os.urandom(rules.SECRET_SIZE_BYTES))
@@ -171,7 +170,7 @@ async def _replace_secret(viewer: Viewer, webhook_id: UUID, sealed: bytes, previ
 
 @transactional
 async def delete(*, viewer: Viewer, webhook_id: UUID | None) -> UUID:
-    """Forget the webhook, its secrets included; its log stays until it is old. Raises PartnersOnly or
+    """Forget the webhook, its secrets included; its log stays until it is old. Raises
     WebhookNotFound."""
     webhook = await _locked(viewer, webhook_id)
     await webhook.delete()
@@ -181,7 +180,7 @@ async def delete(*, viewer: Viewer, webhook_id: UUID | None) -> UUID:
 async def send_test(
     *, viewer: Viewer, webhook_id: UUID | None, sender: WebhookSender, sealer: Sealer, now: datetime
 ) -> Outcome:
-    """Send one signed message that is no event, in any state of the webhook. Raises PartnersOnly or WebhookNotFound."""
+    """Send one signed message that is no event, in any state of the webhook. Raises WebhookNotFound."""
     webhook = await _found(viewer, webhook_id)
     body = orjson.dumps({"type": TEST_TYPE, "timestamp": now.isoformat().replace("+00:00", "Z"), "data": {}})
     message_id = rules.message_id(webhook.id, str(new_id()))
@@ -224,7 +223,6 @@ async def _found(viewer: Viewer, webhook_id: UUID | None) -> Webhook:
 
 
 async def _locked(viewer: Viewer, webhook_id: UUID | None) -> Webhook:
-    require_partner(viewer)
     found = Webhook.select_for_update().filter(id=webhook_id, user_id=viewer.user_id) if webhook_id else None
     webhook = await found.first() if found else None
     if webhook is None:

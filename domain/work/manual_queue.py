@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from domain.actions.recording import Operator, Subject, record
 from domain.events import signals
 from kernel.errors import YoukaError
 from kernel.ids import new_id
-from kernel.states import InterventionAction
+from kernel.states import InterventionAction, StaffRole
 from models.database import after_commit, transactional
 from models.jobs import Job, JobIntervention
 
 ACTOR_LENGTH_MAX = 64
 REASON_LENGTH_MAX = 256
+# Without the payload, which may be what nobody could read.
+READABLE = (
+    *("id", "kind", "key", "due_at", "attempts", "failures", "claims", "last_error", "created_at", "done_at"),
+    "parked_at",
+)
+RECORDED_AS = {InterventionAction.RETRY: "retryWork", InterventionAction.DISMISS: "dismissWork"}
 
 
 class JobNotFound(YoukaError):
@@ -46,40 +54,72 @@ class ReasonMissing(YoukaError):
 
 
 @transactional
-async def retry(*, job_id: UUID, actor: str, reason: str, now: datetime) -> None:
-    """Take the work out of the manual queue and make it due, with its failures and crashes forgotten.
+async def retry(
+    *,
+    job_id: UUID | None,
+    actor: str,
+    roles: frozenset[StaffRole] = frozenset(),
+    reason: str,
+    now: datetime,
+    due_at: datetime | None = None,
+) -> Job:
+    """Take the work out of the manual queue and make it due, or due later, with its failures and crashes forgotten.
 
-    Raises JobNotFound, JobNotParked, ActorMissing or ReasonMissing.
+    `roles` are those of a member of staff; without any, `actor` is somebody with a shell. Raises JobNotFound,
+    JobNotParked, ActorMissing or ReasonMissing.
     """
-    await _act(job_id, InterventionAction.RETRY, actor, reason, now)
-    await Job.filter(id=job_id).update(parked_at=None, failures=0, claims=0, due_at=now)
+    changes: dict[str, Any] = {"parked_at": None, "failures": 0, "claims": 0, "due_at": due_at or now}
+    job = await _act(job_id, InterventionAction.RETRY, changes, actor, roles, reason, now)
     after_commit(signals.notify)
+    return job
 
 
 @transactional
-async def dismiss(*, job_id: UUID, actor: str, reason: str, now: datetime) -> None:
+async def dismiss(
+    *, job_id: UUID | None, actor: str, roles: frozenset[StaffRole] = frozenset(), reason: str, now: datetime
+) -> Job:
     """Settle the work as it is, because it has been settled elsewhere or must not happen: it never runs again.
 
     Raises JobNotFound, JobNotParked, ActorMissing or ReasonMissing.
     """
-    await _act(job_id, InterventionAction.DISMISS, actor, reason, now)
-    await Job.filter(id=job_id).update(done_at=now)
+    return await _act(job_id, InterventionAction.DISMISS, {"done_at": now}, actor, roles, reason, now)
 
 
-async def _act(job_id: UUID, action: InterventionAction, actor: str, reason: str, now: datetime) -> None:
-    """Lock the parked work and write down who did what; of two people at once, the second finds it gone."""
+async def _act(
+    job_id: UUID | None,
+    action: InterventionAction,
+    changes: dict[str, Any],
+    actor: str,
+    roles: frozenset[StaffRole],
+    reason: str,
+    now: datetime,
+) -> Job:
+    """Lock the parked work, change it and write down who did what; of two people at once, the second finds it gone."""
     actor, reason = actor.strip(), reason.strip()
     if not _fits(actor, ACTOR_LENGTH_MAX):
         raise ActorMissing(maximum=ACTOR_LENGTH_MAX)
     if not _fits(reason, REASON_LENGTH_MAX):
         raise ReasonMissing(maximum=REASON_LENGTH_MAX)
-    # Without the payload, which may be what nobody could read.
-    job = await Job.filter(id=job_id).select_for_update().only("id", "parked_at", "done_at").first()
+    job = await Job.filter(id=job_id).select_for_update().only(*READABLE).first() if job_id else None
     if job is None:
         raise JobNotFound(job_id=job_id)
     if job.parked_at is None or job.done_at is not None:
         raise JobNotParked(job_id=job_id)
-    await JobIntervention.create(id=new_id(), job_id=job_id, actor=actor, action=action, reason=reason, occurred_at=now)
+    await JobIntervention.create(id=new_id(), job_id=job.id, actor=actor, action=action, reason=reason, occurred_at=now)
+    before = {name: getattr(job, name) for name in READABLE}
+    await Job.filter(id=job.id).update(**changes)
+    job.update_from_dict(changes)
+    await record(
+        actor=actor if roles else Operator(actor).actor,
+        roles=roles,
+        action=RECORDED_AS[action],
+        subject=Subject("ParkedWork", job.id),
+        reason=reason,
+        before=before,
+        after={name: getattr(job, name) for name in READABLE},
+        now=now,
+    )
+    return job
 
 
 def _fits(text: str, length_max: int) -> bool:

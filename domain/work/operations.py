@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
@@ -33,10 +33,15 @@ class Kind(StrEnum):
     QUERY_PAYMENT = "query_payment"
     SUBMIT_RECHARGE = "submit_recharge"
     QUERY_RECHARGE = "query_recharge"
+    FOLLOW_RECHARGE = "follow_recharge"
+    WATCH_ISSUERS = "watch_issuers"
     REFUND = "refund"
     EXPIRE_REVIEW = "expire_review"
     CAPTURE_WALLET = "capture_wallet"
     QUERY_TOP_UP = "query_top_up"
+    SETTLE_DEDUCTION = "settle_deduction"
+    WATCH_MANDATE = "watch_mandate"
+    END_CONTRACT = "end_contract"
     ANNOUNCE_PRICES = "announce_prices"
     PURGE_DONE_JOBS = "purge_done_jobs"
     PREPARE_PARTITIONS = "prepare_partitions"
@@ -46,6 +51,19 @@ class Kind(StrEnum):
     SEND_MESSAGE = "send_message"
     SYNC_PRICES = "sync_prices"
     PURGE_MESSAGES = "purge_messages"
+    SCHEDULE_RECONCILIATIONS = "schedule_reconciliations"
+    RECONCILE = "reconcile"
+    PURGE_VOICE_SESSIONS = "purge_voice_sessions"
+    PROBE_CHANNELS = "probe_channels"
+    PURGE_ACCESS = "purge_access"
+    PURGE_SIGN_INS = "purge_sign_ins"
+    ROTATE_SIGNING_KEYS = "rotate_signing_keys"
+    CLOSE_FINANCE_DAYS = "close_finance_days"
+    SEND_TRANSFER = "send_transfer"
+    EXPIRE_TRANSFER = "expire_transfer"
+    SWEEP = "sweep"
+    SCHEDULE_SETTLEMENTS = "schedule_settlements"
+    SETTLE = "settle"
 
 
 # What the payload of each kind holds, at least. Work that lacks it cannot be done, now or ever.
@@ -55,10 +73,15 @@ PAYLOADS: Mapping[str, Mapping[str, Reader]] = {
     Kind.QUERY_PAYMENT: {"out_trade_no": some_text},
     Kind.SUBMIT_RECHARGE: {"order_id": UUID},
     Kind.QUERY_RECHARGE: {"attempt_id": UUID},
+    Kind.FOLLOW_RECHARGE: {"attempt_id": UUID},
+    Kind.WATCH_ISSUERS: {},
     Kind.REFUND: {"refund_id": UUID},
     Kind.EXPIRE_REVIEW: {"order_id": UUID},
     Kind.CAPTURE_WALLET: {"out_trade_no": some_text},
     Kind.QUERY_TOP_UP: {"out_trade_no": some_text},
+    Kind.SETTLE_DEDUCTION: {"out_trade_no": some_text},
+    Kind.WATCH_MANDATE: {"mandate_id": UUID},
+    Kind.END_CONTRACT: {"mandate_id": UUID},
     Kind.ANNOUNCE_PRICES: {"effective_from": datetime.fromisoformat},
     Kind.PURGE_DONE_JOBS: {},
     Kind.PREPARE_PARTITIONS: {},
@@ -68,6 +91,19 @@ PAYLOADS: Mapping[str, Mapping[str, Reader]] = {
     Kind.SEND_MESSAGE: {"message_id": UUID},
     Kind.SYNC_PRICES: {},
     Kind.PURGE_MESSAGES: {},
+    Kind.SCHEDULE_RECONCILIATIONS: {},
+    Kind.RECONCILE: {"source": some_text, "day": date.fromisoformat},
+    Kind.PURGE_VOICE_SESSIONS: {},
+    Kind.PROBE_CHANNELS: {},
+    Kind.PURGE_ACCESS: {},
+    Kind.PURGE_SIGN_INS: {},
+    Kind.ROTATE_SIGNING_KEYS: {},
+    Kind.CLOSE_FINANCE_DAYS: {},
+    Kind.SEND_TRANSFER: {"transfer_id": UUID},
+    Kind.EXPIRE_TRANSFER: {"transfer_id": UUID},
+    Kind.SWEEP: {},
+    Kind.SCHEDULE_SETTLEMENTS: {},
+    Kind.SETTLE: {"source": some_text, "day": date.fromisoformat},
 }
 
 
@@ -84,12 +120,17 @@ async def schedule(*, kind: Kind, key: str, payload: Mapping[str, str], due_at: 
 
     Raises PayloadMalformed.
     """
-    problem = payload_problem(dict(payload), PAYLOADS[kind])
-    if problem:
-        raise PayloadMalformed(f"{kind}: {problem}")
+    check_payload(kind, payload)
     job = Job(id=new_id(), kind=kind.value, key=key, payload=dict(payload), due_at=due_at, attempts=0, created_at=now)
     await Job.bulk_create([job], ignore_conflicts=True)
     after_commit(signals.notify)
+
+
+def check_payload(kind: Kind, payload: Mapping[str, str]) -> None:
+    """Raises PayloadMalformed where the work could never be done."""
+    problem = payload_problem(dict(payload), PAYLOADS[kind])
+    if problem:
+        raise PayloadMalformed(f"{kind}: {problem}")
 
 
 @transactional

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from tortoise.expressions import Q
@@ -62,9 +62,21 @@ class KindStatus:
     parked: int = 0
 
 
-async def parked(*, limit: int, after: ParkedJob | None = None) -> list[ParkedJob]:
-    """Return a page of the manual queue, what has waited longest first."""
+class Place(Protocol):
+    """Where a page of the manual queue ends, such as at a `ParkedJob`."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def parked_at(self) -> datetime: ...
+
+
+async def parked(*, limit: int, after: Place | None = None, kind: str | None = None) -> list[ParkedJob]:
+    """Return a page of the manual queue, of one kind or of all, what has waited longest first."""
     found = Job.filter(parked_at__isnull=False, done_at__isnull=True)
+    if kind is not None:
+        found = found.filter(kind=kind)
     if after:
         found = found.filter(Q(parked_at__gt=after.parked_at) | Q(parked_at=after.parked_at, id__gt=after.id))
     # Without the payload, which may be what nobody could read.
@@ -117,3 +129,9 @@ def _moment(value: Any) -> datetime:
 async def suspect_waits(*, now: datetime) -> bool:
     """Whether work is due that must run alone."""
     return bool(await statements.rows(statements.SUSPECT_WAITS, statements.SUSPECT_WAITS, now))
+
+
+async def has_begun(*, kind: str, key: str) -> bool:
+    """Whether this work was claimed at least once, so that what is learned now may come too late for it."""
+    begun = Q(done_at__isnull=False) | Q(claims__gt=0) | Q(attempts__gt=0)
+    return await Job.filter(begun, kind=kind, key=key).exists()

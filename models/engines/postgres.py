@@ -6,6 +6,7 @@ answer to the cancelling waits for a second timeout, and the pool for its connec
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, cast
@@ -14,6 +15,7 @@ import asyncpg
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.backends.base.client import (
     ConnectionWrapper,
+    NestedTransactionContext,
     PoolConnectionWrapper,
     TransactionalDBClient,
     TransactionContext,
@@ -23,6 +25,9 @@ from tortoise.connection import get_connections
 from tortoise.exceptions import IntegrityError, TransactionManagementError
 
 from kernel.logs import get_logger
+from models.engines.noticing import Noticing
+from models.engines.plain import PlainConnections
+from models.lean import Argument, Row, Statement
 
 log = get_logger(__name__)
 
@@ -32,7 +37,7 @@ RELEASE_WITHIN_S = 1.0
 NOT_RESET = (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
-class CheckedTransaction(TransactionWrapper):
+class CheckedTransaction(Noticing, TransactionWrapper):
     async def commit(self) -> None:
         """Commit. Raises IntegrityError where a deferred check of the database refuses it."""
         try:
@@ -40,11 +45,57 @@ class CheckedTransaction(TransactionWrapper):
         except asyncpg.IntegrityConstraintViolationError as error:
             raise IntegrityError(error) from error
 
+    async def fetch_rows(self, statement: Statement, arguments: Sequence[Argument]) -> Sequence[Row]:
+        """Read on the transaction's own connection, which sees what it wrote."""
+        async with self.acquire_connection() as connection:
+            return cast(Sequence[Row], await connection.fetch(statement.postgres, *arguments))
 
-class PostgresClient(AsyncpgDBClient):
-    def __init__(self, *args: Any, acquire_timeout: float | None = None, **options: Any) -> None:
+    def _in_transaction(self) -> TransactionContext:
+        return NestedTransactionContext(CheckedTransaction(self))
+
+
+class PostgresClient(Noticing, AsyncpgDBClient):
+    """The pool, and beside it `plain_size_max` connections that only read."""
+
+    def __init__(
+        self, *args: Any, acquire_timeout: float | None = None, plain_size_max: int = 0, **options: Any
+    ) -> None:
         super().__init__(*args, **options)
         self._acquire_within_s = acquire_timeout
+        self._plain_size_max = plain_size_max
+        self._plain: PlainConnections | None = None
+
+    async def fetch_rows(self, statement: Statement, arguments: Sequence[Argument]) -> Sequence[Row]:
+        if self._plain_size_max:
+            plain = self._plain or self._open_plain()
+            return await plain.fetch(statement.postgres, arguments)
+        async with self.acquire_connection() as connection:
+            return cast(Sequence[Row], await connection.fetch(statement.postgres, *arguments))
+
+    def _open_plain(self) -> PlainConnections:
+        self._plain = PlainConnections(
+            self._connect_plain, size_max=self._plain_size_max, acquire_within_s=self._acquire_within_s
+        )
+        return self._plain
+
+    async def _connect_plain(self) -> asyncpg.Connection:
+        # A statement that is not one for reading is refused by the server.
+        settings = {**self.server_settings, "default_transaction_read_only": "on"}
+        return await asyncpg.connect(
+            host=self.host,
+            port=self.port,
+            user=self.user,
+            password=self.password,
+            database=self.database,
+            server_settings=settings,
+            **self.extra,
+        )
+
+    async def _close(self) -> None:
+        plain, self._plain = self._plain, None
+        if plain is not None:
+            await plain.close()
+        await super()._close()
 
     async def take(self) -> Any:
         """Return a connection of the pool. Raises TimeoutError where none is free or can be made in time."""

@@ -6,8 +6,12 @@ begins every transaction with the lock (`BEGIN IMMEDIATE`, https://www.sqlite.or
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from typing import Any, cast
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol, cast
+from uuid import UUID
 
 from tortoise.backends.base.client import (
     ConnectionWrapper,
@@ -23,6 +27,32 @@ from tortoise.backends.sqlite.client import (
 )
 from tortoise.connection import get_connections
 from tortoise.exceptions import DBConnectionError, IntegrityError, TransactionManagementError
+
+from models import changes
+from models.engines.noticing import Noticing
+from models.lean import Argument, Row, Statement
+
+
+class Acquirable(Protocol):
+    def acquire_connection(self) -> ConnectionWrapper[Any]: ...
+
+
+async def rows_of(client: Acquirable, statement: Statement, arguments: Sequence[Argument]) -> Sequence[Row]:
+    values = [as_kept(each) for each in arguments]
+    async with client.acquire_connection() as connection:
+        return cast(Sequence[Row], await connection.execute_fetchall(statement.sqlite, values))
+
+
+def as_kept(given: Argument) -> str | int | float | bytes | None:
+    """Return a value as the tables hold it, and a list of them as the text that `json_each` reads."""
+    if isinstance(given, UUID):
+        return str(given)
+    if isinstance(given, datetime):
+        # Moments are compared as text, so that all of them have to be written in UTC.
+        return given.astimezone(UTC).isoformat(" ")
+    if given is None or isinstance(given, str | int | float | bytes):
+        return given
+    return json.dumps([as_kept(each) for each in given])
 
 
 class ReleasingConnection(ConnectionWrapper[Any]):
@@ -53,7 +83,11 @@ class ReleasingTransactionContext(SqliteTransactionContext):
         return cast(TransactionalDBClient, self.connection)
 
 
-class ImmediateTransaction(SqliteTransactionWrapper):
+class ImmediateTransaction(Noticing, SqliteTransactionWrapper):
+    async def fetch_rows(self, statement: Statement, arguments: Sequence[Argument]) -> Sequence[Row]:
+        """Read on the transaction's own connection, which sees what it wrote."""
+        return await rows_of(self, statement, arguments)
+
     def _in_transaction(self) -> TransactionContext:
         return NestedTransactionContext(ImmediateTransaction(self))
 
@@ -75,7 +109,10 @@ class ImmediateTransaction(SqliteTransactionWrapper):
             raise
 
 
-class ImmediateSqliteClient(SqliteClient):
+class ImmediateSqliteClient(Noticing, SqliteClient):
+    async def fetch_rows(self, statement: Statement, arguments: Sequence[Argument]) -> Sequence[Row]:
+        return await rows_of(self, statement, arguments)
+
     async def create_connection(self, with_db: bool) -> None:
         """Open the file. Raises DBConnectionError where it cannot be opened or is no database."""
         try:
@@ -104,6 +141,8 @@ class ImmediateSqliteClient(SqliteClient):
             except BaseException:
                 await connection.rollback()
                 raise
+            finally:
+                changes.written(query)
 
 
 client_class = ImmediateSqliteClient

@@ -1,4 +1,4 @@
-from tortoise import migrations
+from models import migrating
 from tortoise.migrations import operations as ops
 from kernel.states import CardBrand, FailureKind, OrderState, PaymentState, Product, RechargeState, RefundState, StationBrand
 from models.fields import UtcDatetimeField
@@ -9,7 +9,7 @@ from uuid import uuid4
 from tortoise import fields
 from tortoise.indexes import Index
 
-class Migration(migrations.Migration):
+class Migration(migrating.Migration):
     initial = True
 
     operations = [

@@ -1,13 +1,13 @@
 """What the database itself refuses, and the indexes that queues and relations need."""
 
-from tortoise import migrations
+from models import migrating
 
 from models.operations import AppendOnly, Check, PartialIndex
 
 STATES = "'PENDING_PAYMENT', 'PAYING', 'RECHARGING', 'SUCCEEDED', 'FAILED'"
 
 
-class Migration(migrations.Migration):
+class Migration(migrating.Migration):
     dependencies = [("models", "0001_initial")]
 
     operations = [

@@ -1,10 +1,11 @@
 """Failures of work are counted beside its attempts, because most attempts are only waits."""
 
-from tortoise import fields, migrations
+from models import migrating
+from tortoise import fields
 from tortoise.migrations import operations as ops
 
 
-class Migration(migrations.Migration):
+class Migration(migrating.Migration):
     dependencies = [("models", "0002_constraints")]
 
     operations = [

@@ -1,6 +1,6 @@
 """The whole life of an order: offers, reviews, face checks, errors and cases; the user beside everything of an order."""
 
-from tortoise import migrations
+from models import migrating
 from tortoise.migrations import operations as ops
 from kernel.states import CardBrand, CaseKind, CaseOutcome, CaseState, ErrorKind, FaceCheckState, FailureKind, PaymentState, RechargeState, ReservationState, ReviewReason, ReviewState
 from models.fields import UtcDatetimeField
@@ -15,7 +15,7 @@ from tortoise.indexes import Index
 USER_OF_ORDER = "(SELECT o.user_id FROM recharge_order o WHERE o.id = {table}.order_id)"
 
 
-class Migration(migrations.Migration):
+class Migration(migrating.Migration):
     dependencies = [('models', '0003_failures')]
 
     initial = False

@@ -2,7 +2,8 @@
 
 from uuid import uuid4
 
-from tortoise import fields, migrations
+from models import migrating
+from tortoise import fields
 from tortoise.fields.base import OnDelete
 from tortoise.migrations import operations as ops
 
@@ -13,7 +14,7 @@ from models.operations import AppendOnly, Check, PartialIndex
 OPEN = "done_at IS NULL AND parked_at IS NULL"
 
 
-class Migration(migrations.Migration):
+class Migration(migrating.Migration):
     dependencies = [("models", "0004_lifecycle")]
 
     operations = [

@@ -4,7 +4,7 @@ What 0.1.0 booked is kept: each account is split by shard, entries are numbered 
 transaction gets the event that it would have written.
 """
 
-from tortoise import migrations
+from models import migrating
 from tortoise.migrations import operations as ops
 from models.fields import UtcDatetimeField
 from models.operations import AppendOnly, AppendOnlyRows, Check, CreateLiterally, PartialIndex, Sql
@@ -158,7 +158,7 @@ BALANCED_SQLITE = [
 ]
 
 
-class Migration(migrations.Migration):
+class Migration(migrating.Migration):
     dependencies = [('models', '0005_work')]
 
     initial = False

@@ -1,6 +1,6 @@
 """Subscriptions of partners that are delivered as webhooks, and the log of what became of each attempt."""
 
-from tortoise import migrations
+from models import migrating
 from tortoise.migrations import operations as ops
 from kernel.states import SuspensionReason, WebhookState
 from models.fields import UtcDatetimeField
@@ -12,7 +12,7 @@ from tortoise import fields
 from tortoise.indexes import Index
 
 
-class Migration(migrations.Migration):
+class Migration(migrating.Migration):
     dependencies = [('models', '0007_events')]
 
     initial = False

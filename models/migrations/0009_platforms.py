@@ -1,6 +1,6 @@
 """Messages of the mini-program platform and what users agreed to, phones, codes by SMS, and the price platform's prices."""
 
-from tortoise import migrations
+from models import migrating
 from tortoise.migrations import operations as ops
 from kernel.states import CodePurpose, ConsentEnd, HeldPriceState, MessageState, MessageTemplate, Product
 from models.fields import UtcDatetimeField
@@ -12,7 +12,7 @@ from tortoise import fields
 from tortoise.indexes import Index
 
 
-class Migration(migrations.Migration):
+class Migration(migrating.Migration):
     dependencies = [('models', '0008_webhooks')]
 
     initial = False

@@ -2,67 +2,39 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import strawberry
-from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, parse, specified_rules
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, specified_rules, validate
+from graphql.validation.rules import overlapping_fields_can_be_merged
 from strawberry.extensions import SchemaExtension
-from strawberry.schema.schema import validate_document
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types import ExecutionContext
 
-TOKENS_MAX = 5_000
-DOCUMENTS_CACHED_MAX = 512
-# A long document costs a client as much to send as us to parse, and would fill the cache's memory.
-DOCUMENT_LENGTH_CACHED_MAX = 16_384
-# A parsed document takes about a hundred bytes for each of its characters, so this is some 50 MB.
-DOCUMENTS_LENGTH_CACHED_MAX = 512 * 1024
+from schema.execution.documents import Document, OperationCache
+from schema.execution.executor import Executor
+from schema.extensions.access import guard_fields
+from schema.extensions.budgets import guard_budgets
+from schema.extensions.caching import KEEPING_SIZE_BYTES, keeping
+from schema.extensions.costs import PAGE_SIZE_MAX, Prices, compiled
+from schema.extensions.deprecated import Deprecations, Uses
+from schema.extensions.limits import Limits, check_variables, read
+from schema.extensions.maintenance import guard_mutations
+from schema.extensions.metering import PRICES, MeteredExecutor, Metering
+from schema.extensions.plans import Plan
+from schema.types.caching import Keeping
+from schema.types.charges import Price
 
-
-@dataclass(slots=True)
-class Document:
-    """A document that parses; `errors` is None until it was validated."""
-
-    node: DocumentNode
-    errors: list[GraphQLError] | None = None
-
-
-class DocumentCache:
-    """The documents used last, by their text. It belongs to one schema, since that is what they are valid for."""
-
-    def __init__(self, *, size_max: int = DOCUMENTS_CACHED_MAX, length_max: int = DOCUMENTS_LENGTH_CACHED_MAX) -> None:
-        self._documents: OrderedDict[str, Document] = OrderedDict()
-        self._size_max, self._length_max = size_max, length_max
-        self._length = 0
-
-    def parse(self, text: str) -> Document:
-        """Raises graphql.GraphQLSyntaxError; what does not parse is not kept."""
-        document = self._documents.get(text)
-        if document:
-            self._documents.move_to_end(text)
-            return document
-        document = Document(parse(text, max_tokens=TOKENS_MAX))
-        if len(text) <= DOCUMENT_LENGTH_CACHED_MAX:
-            self._keep(text, document)
-        return document
-
-    def _keep(self, text: str, document: Document) -> None:
-        self._documents[text] = document
-        self._length += len(text)
-        while len(self._documents) > self._size_max or self._length > self._length_max:
-            forgotten, _ = self._documents.popitem(last=False)
-            self._length -= len(forgotten)
-
-    def validate(self, schema: GraphQLSchema, document: Document, rules: tuple[Any, ...]) -> list[GraphQLError]:
-        if document.errors is None:
-            try:
-                document.errors = validate_document(schema, document.node, rules)
-            except RecursionError:
-                document.errors = [GraphQLError("The document is nested too deeply.")]
-        return list(document.errors)
+# Which fields may be merged is the one question of validation whose answer takes quadratic time. graphql-core gives up
+# after half a million steps, half a second in which nobody else is served; no document of ours takes a thousand.
+overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 20_000
+# What most plans take: what is known of them is one sum.
+PLAN_SIZE_BYTES = 1_024
+PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
+RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+CACHE_SIZE_MAX_BYTES = 16 * 1024 * 1024
 
 
 class Documents(SchemaExtension):
@@ -72,36 +44,32 @@ class Documents(SchemaExtension):
     (https://spec.graphql.org/October2021/#GetOperation()).
     """
 
-    def __init__(self, cache: DocumentCache) -> None:
-        self._cache = cache
+    def __init__(self, cache: OperationCache, limits: Limits) -> None:
+        self._cache, self._limits = cache, limits
         self._document: Document | None = None
 
     def on_parse(self) -> Iterator[None]:
         context = self.execution_context
-        context.parse_options = {"max_tokens": TOKENS_MAX}
+        context.parse_options = {"max_tokens": self._limits.tokens}
         # What does not parse is parsed once more by strawberry, which knows how to report it on each transport.
-        with suppress(GraphQLError):
-            self._document = self._cache.parse(context.query or "")
-            context.graphql_document = self._document.node
+        self._document = self._cache.get(context.query or "")
+        context.graphql_document = self._document.node
         yield
 
     def on_validate(self) -> Iterator[None]:
         context = self.execution_context
-        assert self._document is not None
-        ambiguous = _ambiguity(context, self._document.node)
-        context.pre_execution_errors = (
-            [ambiguous]
-            if ambiguous
-            else self._cache.validate(context.schema._schema, self._document, context.validation_rules)
-        )
+        document = self._document
+        assert document is not None, "validation comes after parsing"
+        if document.refusal:
+            context.pre_execution_errors = [document.refusal]
+        else:
+            ambiguous = _ambiguity(context, document)
+            context.pre_execution_errors = [ambiguous] if ambiguous else list(document.errors)
         yield
 
 
-def _ambiguity(context: ExecutionContext, document: DocumentNode) -> GraphQLError | None:
-    if context._provided_operation_name is not None:
-        return None
-    operations = sum(isinstance(definition, OperationDefinitionNode) for definition in document.definitions)
-    if operations <= 1:
+def _ambiguity(context: ExecutionContext, document: Document) -> GraphQLError | None:
+    if context._provided_operation_name is not None or len(document.operations) <= 1:
         return None
     return GraphQLError(
         "The document has several operations; say which one with operationName.",
@@ -112,19 +80,112 @@ def _ambiguity(context: ExecutionContext, document: DocumentNode) -> GraphQLErro
 class Schema(strawberry.Schema):
     """A schema with cached documents, whose errors are logged where they are presented and not twice."""
 
-    def __init__(self, **parts: Any) -> None:
-        self._documents = cache = DocumentCache()
-        super().__init__(**parts, extensions=[lambda: Documents(cache)])
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        page_size_max: int = PAGE_SIZE_MAX,
+        cache_size_max_bytes: int = CACHE_SIZE_MAX_BYTES,
+        compiles: bool = True,
+        **parts: Any,
+    ) -> None:
+        """Without `compiles`, operations are executed by graphql-core."""
+        self._limits = limits = limits or Limits()
+        self._documents = cache = OperationCache(
+            lambda text: read(text, limits), self._validate, size_max_bytes=cache_size_max_bytes
+        )
+        super().__init__(**parts, extensions=[lambda: Documents(cache, limits)])
+        self._deprecations = Deprecations(self._schema)
+        self._prices = prices = Prices(self._schema, page_size_max=page_size_max)
+        self._schema.extensions[PRICES] = prices
+        # Innermost: only what somebody may do takes of their budget.
+        guard_budgets(self._schema)
+        guard_fields(self._schema)
+        # Outermost: under maintenance everybody hears of that, and nobody of anything else.
+        guard_mutations(self._schema)
+        self.executor = Executor(
+            self._schema,
+            hide_suggestions=self.hides_suggestions,
+            compiles=compiles,
+            core=MeteredExecutor,
+            metering=Metering(prices),
+        )
 
     @property
     def core(self) -> GraphQLSchema:
         """The schema as graphql-core executes it."""
         return self._schema
 
+    @property
+    def hides_suggestions(self) -> bool:
+        """Whether errors keep the names to themselves that the client may have meant."""
+        return not self._limits.suggestions
+
+    def check_variables(self, variables: dict[str, Any] | None) -> None:
+        """Raises GraphQLError where there is more of them than the limits allow."""
+        check_variables(variables, self._limits)
+
+    def document(self, text: str) -> Document:
+        """Return what is known of a document by its text, which may be that it is refused or not valid."""
+        return self._documents.get(text)
+
     def read(self, text: str) -> tuple[DocumentNode, list[GraphQLError]]:
-        """Return a document, and what is wrong with it by validation. Raises graphql.GraphQLSyntaxError."""
-        document = self._documents.parse(text)
-        return document.node, self._documents.validate(self._schema, document, tuple(specified_rules))
+        """Return a document, and what is wrong with it by validation. Raises GraphQLError as `limits.read` does."""
+        document = self._documents.get(text)
+        if document.node is None:
+            assert document.refusal is not None
+            raise document.refusal.with_traceback(None)
+        return document.node, list(document.errors)
+
+    def keeping(self, document: Document, operation: OperationDefinitionNode) -> Keeping | None:
+        """Return how an answer of an operation of a valid document may be kept; None where it may not."""
+        return document.part(
+            ("keeping", id(operation)),
+            lambda node: keeping(self._schema, node, operation),
+            size_bytes=KEEPING_SIZE_BYTES,
+        )
+
+    def deprecated_in(self, node: DocumentNode) -> Uses:
+        """Return what is deprecated and yet asked for by a valid document."""
+        return self._deprecations.uses(node)
+
+    @property
+    def prices(self) -> Prices:
+        """What its fields and types cost."""
+        return self._prices
+
+    def cost_of_call(self, type_name: str, field_name: str) -> int:
+        """Return what one call of a field costs, without what it leads to."""
+        return self._prices.of_call(type_name, field_name)
+
+    def plan(self, document: Document, operation: OperationDefinitionNode) -> Plan:
+        """Return what an operation of a document that is valid costs, for any variables."""
+        name = operation.name.value if operation.name else None
+        return document.part(
+            ("plan", name), lambda node: compiled(self._prices, node, operation), size_bytes=PLAN_SIZE_BYTES
+        )
+
+    def estimate(self, document: str, variables: dict[str, Any], operation_name: str | None) -> Price:
+        """Return what a document would cost. Raises GraphQLError where it could not be executed."""
+        try:
+            node, errors = self.read(document)
+        except GraphQLError as error:
+            # What is wrong is said of the document, and not of where it is asked about.
+            raise (error.original_error or GraphQLError(error.message, extensions={"code": PARSE_FAILED})) from None
+        if errors:
+            raise GraphQLError(errors[0].message, extensions={"code": "GRAPHQL_VALIDATION_FAILED"})
+        operations = [each for each in node.definitions if isinstance(each, OperationDefinitionNode)]
+        named = [each for each in operations if operation_name in (None, each.name and each.name.value)]
+        if len(named) != 1:
+            code = "OPERATION_NAME_REQUIRED" if named else "OPERATION_NOT_FOUND"
+            raise GraphQLError("Say which operation is meant.", extensions={"code": code})
+        return self.plan(self._documents.get(document), named[0]).price(variables)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Say nothing: a refusal is not worth a line, and an unexpected error gets one with the id the client sees."""
+
+    def _validate(self, node: DocumentNode) -> list[GraphQLError]:
+        try:
+            return validate(self._schema, node, RULES, hide_suggestions=self.hides_suggestions)
+        except RecursionError:
+            return [GraphQLError("The document is nested too deeply.")]

@@ -44,12 +44,15 @@ class TrustedDocuments:
     """The documents by their SHA-256 in hexadecimal. With `only`, nothing else is executed."""
 
     def __init__(self, documents: Mapping[str, str], *, only: bool = False) -> None:
-        self._documents, self._only = dict(documents), only
+        self._documents, self.only = dict(documents), only
 
     @classmethod
     def read(cls, *, only: bool) -> TrustedDocuments:
         """Read the committed store."""
         return cls(json.loads(PATH.read_text(encoding="utf-8")), only=only)
+
+    def __contains__(self, digest: str) -> bool:
+        return digest in self._documents
 
     def text_of(self, query: str | None, ids: Sequence[str]) -> str | None:
         """Return the document to execute; None where the request has neither a text nor an id.
@@ -60,12 +63,12 @@ class TrustedDocuments:
         if query is None and not ids:
             return None
         hashes = {each.removeprefix(PREFIX).lower() for each in ids}
-        if query is not None and (hashes or self._only):
+        if query is not None and (hashes or self.only):
             hashes.add(hash_of(query))
         if len(hashes) > 1:
             raise PersistedQueryMismatch
         known = self._documents.get(next(iter(hashes))) if hashes else None
-        if known is None and self._only and query is not None:
+        if known is None and self.only and query is not None:
             raise DocumentNotTrusted
         if known is None and query is None:
             raise PersistedQueryNotFound

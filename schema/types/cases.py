@@ -10,6 +10,7 @@ import strawberry
 from kernel.money import Money as Amount
 from models.orders import RechargeOrder
 from models.reviews import ManualCase, Review
+from schema.types import costs
 from schema.types.context import Info
 from schema.types.enums import CaseKind, CaseOutcome, CaseState, ReviewDecision, ReviewReason
 from schema.types.money import Money
@@ -25,7 +26,7 @@ class OrderReview(Node):
     created_at: DateTime = strawberry.field(description="When it was paid.")
     order_id: strawberry.Private[UUID]
 
-    @strawberry.field(description="The order.")
+    @strawberry.field(directives=[costs.READ], description="The order.")
     async def order(self, info: Info) -> Order:
         return Order.of(await info.context.loaders.orders.load(self.order_id))
 
@@ -52,10 +53,11 @@ class Case(Node):
     amount: Money = strawberry.field(description="The money that it is about.")
     outcome: CaseOutcome | None = strawberry.field(description="How it should end, as proposed, or has ended.")
     reason: str = strawberry.field(description="Why, in the words of whoever opened or proposed.")
+    version: int = strawberry.field(description="Counts the proposals; name it when you approve.")
     created_at: DateTime = strawberry.field(description="When it was opened.")
     order_id: strawberry.Private[UUID]
 
-    @strawberry.field(description="The order.")
+    @strawberry.field(directives=[costs.READ], description="The order.")
     async def order(self, info: Info) -> Order:
         return Order.of(await info.context.loaders.orders.load(self.order_id))
 
@@ -68,6 +70,7 @@ class Case(Node):
             amount=Money.of(Amount(row.amount_fen)),
             outcome=row.outcome,
             reason=row.reason,
+            version=row.version,
             created_at=DateTime(row.created_at),
             order_id=row.order_id,
         )
@@ -100,6 +103,13 @@ class ProposeOutcomeInput:
 class ApproveCaseInput:
     case_id: strawberry.ID = strawberry.field(description="The case.")
     outcome: CaseOutcome = strawberry.field(description="What you approve; another proposal since then is refused.")
+    version: int | None = strawberry.field(
+        default=None, description="The version that you have read. Without it nothing is approved."
+    )
+    second_factor: str | None = strawberry.field(
+        default=None,
+        description="A code of your authenticator that has signed nothing yet. Without it nothing is approved.",
+    )
 
 
 @strawberry.type(description="The order, decided on.")

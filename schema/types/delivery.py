@@ -10,7 +10,7 @@ import strawberry
 from graphql import GraphQLSchema
 from strawberry.schema_directive import Location
 
-from schema.types.enums import described
+from schema.types.describing import described
 
 
 class DeliveryPolicy(StrEnum):

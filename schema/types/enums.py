@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-import strawberry
-
 from domain.stations.queries import StationSort
+from domain.voice.intents import Intent as VoiceIntent
 from domain.webhooks.ports import DeliveryError, DocumentReason
 from domain.webhooks.urls import UrlReason
 from kernel.states import (
     CardBrand,
+    CardCondition,
     CaseKind,
     CaseOutcome,
     CaseState,
@@ -28,12 +28,15 @@ from kernel.states import (
     ReviewState,
     StationBrand,
     SuspensionReason,
+    Switch,
     WebhookState,
 )
+from schema.types.describing import described
 
 __all__ = [
     "ActorKind",
     "CardBrand",
+    "CardCondition",
     "CaseKind",
     "CaseOutcome",
     "CaseState",
@@ -49,10 +52,13 @@ __all__ = [
     "ReviewDecision",
     "ReviewReason",
     "ReviewState",
+    "SpokenLocale",
     "StationBrand",
     "StationSort",
     "SuspensionReason",
+    "Switch",
     "UrlReason",
+    "VoiceIntent",
     "WebhookState",
 ]
 
@@ -71,15 +77,11 @@ class ReviewDecision(StrEnum):
     REJECT = "REJECT"
 
 
-def described(enum: type[StrEnum], name: str, description: str, values: dict[str, str]) -> None:
-    """Register an enum with a description for each of its values; a value without one is a mistake."""
-    missing = {member.name for member in enum} ^ values.keys()
-    if missing:
-        raise AssertionError(f"{name}: descriptions and values differ in {sorted(missing)}")
-    strawberry.enum(enum, name=name, description=description)
-    definition = enum.__strawberry_definition__  # type: ignore[attr-defined]
-    for value in definition.values:
-        value.description = values[value.name]
+class SpokenLocale(StrEnum):
+    """The languages that the service speaks, as GraphQL can name them."""
+
+    ZH_CN = "zh-CN"
+    EN = "en"
 
 
 described(
@@ -92,6 +94,16 @@ described(
         "RECHARGING": "充值中: paid, on its way to the card.",
         "SUCCEEDED": "成功: the money is on the card.",
         "FAILED": "失败: there will be no recharge; `failureKind` says why, `refundState` where the money is.",
+    },
+)
+described(
+    CardCondition,
+    "CardCondition",
+    "What a card issuer says of a card.",
+    {
+        "USABLE": "It can be recharged.",
+        "BLOCKED": "It is lost, frozen or expired.",
+        "UNKNOWN_CARD": "The issuer does not know the number.",
     },
 )
 described(
@@ -145,7 +157,9 @@ described(
     "How an order is paid.",
     {
         "WECHAT_PAY": "By WeChat Pay; the client goes on with `wx.requestPayment`.",
+        "ALIPAY": "By Alipay; the client goes on with `my.tradePay`.",
         "WALLET": "From the viewer's wallet, at once.",
+        "MANDATE": "免密支付: by the viewer's mandate, within its caps; the client has nothing to go on with.",
     },
 )
 described(
@@ -292,6 +306,7 @@ described(
         "NOT_PERSISTED": "It is not a persisted document, or the id is that of another one.",
         "SYNTAX": "It is not GraphQL.",
         "VALIDATION": "It is not valid for this schema.",
+        "TOO_COMPLEX": "It is over a limit of documents, or one event of it costs more than the client may spend.",
         "OPERATION": "It is not one subscription operation.",
         "ROOT_FIELD": "It does not select exactly one field.",
         "AFTER_MISSING": "It does not declare `$after: String` and give it to its field as `after`.",
@@ -301,11 +316,44 @@ described(
     },
 )
 described(
+    Switch,
+    "Switch",
+    "What is turned on and off while the service runs.",
+    {
+        "HIDE_MARKETING": "No marketing is shown.",
+        "SIMPLIFIED_PAGES": "Clients show simple pages.",
+        "MAINTENANCE": "维护: nothing can be changed by users.",
+    },
+)
+described(
     MessageTemplate,
     "MessageTemplate",
     "What a message outside the service (订阅消息) tells of.",
     {
         "ARRIVAL": "到账: a recharge has arrived on a card.",
         "PRICE_CHANGE": "调价: an official price has changed.",
+    },
+)
+described(
+    SpokenLocale,
+    "SpokenLocale",
+    "A language that the service speaks.",
+    {"ZH_CN": "普通话", "EN": "English"},
+)
+described(
+    VoiceIntent,
+    "VoiceIntent",
+    "What a driver wants.",
+    {
+        "NEAREST_STATION": "The nearest station.",
+        "CHEAPEST_STATION": "The cheapest station around.",
+        "PRICE": "What fuel costs here.",
+        "BALANCE": "What the wallet holds.",
+        "RECHARGE": "Money onto a fuel card; it is proposed, or something about it is asked.",
+        "ORDER_STATE": "How the last recharge stands.",
+        "CONFIRM": "Yes to what was proposed.",
+        "CANCEL": "No to what was proposed.",
+        "HELP": "What can be said.",
+        "UNKNOWN": "Not understood; the speech asks back.",
     },
 )

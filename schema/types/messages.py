@@ -9,8 +9,10 @@ import strawberry
 from domain.messages.consents import Standing
 from domain.messages.ports import Templates
 from models.messages import UserPhone
+from schema.types import costs
 from schema.types.enums import MessageTemplate, Product
 from schema.types.scalars import DateTime
+from schema.types.step_up import grant_field
 
 
 @strawberry.type(description="The phone number of the viewer.")
@@ -42,6 +44,7 @@ class MessageConsent:
 @strawberry.input(description="A code of `getPhoneNumber`, which the user has just allowed.")
 class BindPhoneInput:
     code: str = strawberry.field(description="Good once, for five minutes.")
+    step_up_grant: str | None = grant_field()
 
 
 @strawberry.input(description="Where a code is sent.")
@@ -58,6 +61,7 @@ class RequestSmsCodeSuccess:
 class ConfirmPhoneInput:
     phone: str = strawberry.field(description="The number that the code was sent to.")
     code: str = strawberry.field(description="Six digits. After a few wrong ones it is good no more.")
+    step_up_grant: str | None = grant_field()
 
 
 @strawberry.type(description="The number is bound; it has taken the place of another one.")
@@ -89,4 +93,6 @@ class WithdrawMessageConsentInput:
 
 @strawberry.type(description="What the viewer accepts now.")
 class MessageConsentSuccess:
-    consents: list[MessageConsent] = strawberry.field(description="Every template of this deployment.")
+    consents: list[MessageConsent] = strawberry.field(
+        directives=[costs.at_most(20)], description="Every template of this deployment."
+    )

@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import strawberry
 
+from domain.voice import spoken
 from kernel.money import Money as Amount
+from schema.types import caching, costs
+from schema.types.context import Info
+from schema.types.rows import OfRow
 from schema.types.scalars import Fen
+from schema.types.spoken import MaxChars, Speaking, locale_of
 
 
-@strawberry.type(description="An amount of Chinese yuan (CNY).")
-class Money:
+@strawberry.type(directives=[costs.FREE, caching.AS_ITS_PARENT], description="An amount of Chinese yuan (CNY).")
+class Money(OfRow[Amount]):
     fen: Fen = strawberry.field(description="Integer fen; compute with this.")
     yuan: str = strawberry.field(description="Decimal yuan with two places, such as `500.00`.")
     text: str = strawberry.field(description="For people, such as `¥500.00`.")
 
-    @classmethod
-    def of(cls, amount: Amount) -> Self:
-        return cls(fen=Fen(amount.fen), yuan=amount.yuan, text=amount.text)
+    @strawberry.field(description="The whole amount in words, or in digits where only those fit; else null.")
+    def spoken(self, info: Info, locale: Speaking = None, max_chars: MaxChars = 60) -> str | None:
+        return spoken.money(Amount(self.fen), locale_of(info, locale), max_chars)
 
 
-@strawberry.type(description="A price per litre. Official prices may have thousandths of a yuan.")
-class UnitPrice:
+def yuan_of(milliyuan: int) -> str:
+    """Return thousandths of a yuan as yuan with two places, or three where needed."""
+    whole, rest = divmod(milliyuan, 1000)
+    return f"{whole}.{rest // 10:02d}" if rest % 10 == 0 else f"{whole}.{rest:03d}"
+
+
+@strawberry.type(
+    directives=[costs.FREE, caching.AS_ITS_PARENT],
+    description="A price per litre. Official prices may have thousandths of a yuan.",
+)
+class UnitPrice(OfRow[int]):
     milliyuan: int = strawberry.field(description="Thousandths of a yuan per litre; compute with this.")
     yuan: str = strawberry.field(description="Decimal yuan per litre with two places, or three where needed.")
     text: str = strawberry.field(description="For people, such as `¥8.46/L`.")
 
-    @classmethod
-    def of(cls, milliyuan: int) -> Self:
-        whole, rest = divmod(milliyuan, 1000)
-        yuan = f"{whole}.{rest // 10:02d}" if rest % 10 == 0 else f"{whole}.{rest:03d}"
-        return cls(milliyuan=milliyuan, yuan=yuan, text=f"¥{yuan}/L")
+    readers = {
+        "milliyuan": lambda milliyuan: milliyuan,
+        "yuan": yuan_of,
+        "text": lambda milliyuan: f"¥{yuan_of(milliyuan)}/L",
+    }

@@ -11,6 +11,7 @@ from domain.events.cursors import GapReason, Standing
 from domain.orders.arrivals import Arrival, ArrivalsPage
 from kernel.errors import Locale
 from kernel.money import Money as Amount
+from schema.types import costs
 from schema.types.money import Money
 from schema.types.orders import Order
 from schema.types.relay import PageInfo
@@ -54,7 +55,9 @@ class ArrivalEvent(StreamEvent):
 
 @strawberry.type(description="Arrivals are missing here; these are the latest.")
 class ArrivalGap(StreamGap):
-    arrivals: list[ArrivalNotice] = strawberry.field(description="The viewer's latest arrivals, newest first.")
+    arrivals: list[ArrivalNotice] = strawberry.field(
+        directives=[costs.at_most(50)], description="The viewer's latest arrivals, newest first."
+    )
     complete: bool = strawberry.field(description=COMPLETE)
     conflation_key: strawberry.Private[str | None] = None
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from typing import Self
-from uuid import UUID
 
 import strawberry
 
 from domain.identity.staff import is_staff
 from domain.orders.drafts import Synced
 from domain.orders.face_checks import StartedFaceCheck
+from domain.orders.facts import OrderFacts
 from domain.orders.paying import StartedPayment
+from domain.payments.ports import AlipayParameters
 from domain.payments.ports import PaymentParameters as Parameters
+from domain.voice import spoken
 from kernel.errors import Locale
 from kernel.money import Money as Amount
+from models.cards import FuelCard
+from models.offers import Offer as OfferRow
 from models.orders import OrderTransition, RechargeOrder
+from models.organisations import Organisation as OrganisationRow
+from schema.types import caching, costs
 from schema.types.cards import Card
 from schema.types.context import Info
 from schema.types.enums import (
@@ -26,11 +32,17 @@ from schema.types.enums import (
     ReviewReason,
     ReviewState,
 )
-from schema.types.errors import UserError, to_user_error
+from schema.types.errors import to_user_error
 from schema.types.money import Money
 from schema.types.offers import Offer
+from schema.types.organisation_names import OrganisationName
+from schema.types.relations import by_viewer, relation
 from schema.types.relay import Connection, Node, global_id
+from schema.types.requirements import INTERNAL
+from schema.types.rows import OfRow
 from schema.types.scalars import DateTime, Yuan
+from schema.types.spoken import MaxChars, Speaking, locale_of
+from schema.types.user_error import UserError
 
 ACTORS = {"user": ActorKind.USER, "staff": ActorKind.STAFF, "system": ActorKind.SYSTEM}
 
@@ -44,9 +56,15 @@ class OrderStep:
     to_state: OrderState = strawberry.field(description="Where the step led.")
     by: ActorKind = strawberry.field(description="Who took the step.")
     at: DateTime = strawberry.field(description="When.")
-    actor: str | None = strawberry.field(description="Who exactly; for staff, and null to others.")
-    reason: str | None = strawberry.field(description="Why, in the words of whoever acted; for staff, null to others.")
-    request_id: str | None = strawberry.field(description="The request that caused it; for staff, null to others.")
+    actor: str | None = strawberry.field(
+        directives=[INTERNAL], description="Who exactly; for staff, and null to others."
+    )
+    reason: str | None = strawberry.field(
+        directives=[INTERNAL], description="Why, in the words of whoever acted; for staff, null to others."
+    )
+    request_id: str | None = strawberry.field(
+        directives=[INTERNAL], description="The request that caused it; for staff, null to others."
+    )
 
     @classmethod
     def of(cls, row: OrderTransition, *, whole: bool) -> Self:
@@ -64,8 +82,8 @@ class OrderStep:
         )
 
 
-@strawberry.type(description="One recharge of one card.")
-class Order(Node):
+@strawberry.type(directives=[caching.AS_ITS_PARENT], description="One recharge of one card.")
+class Order(OfRow[RechargeOrder | OrderFacts], Node):
     state: OrderState = strawberry.field(description="Where the order stands.")
     amount: Money = strawberry.field(description="What arrives on the card.")
     price: Money = strawberry.field(description="What is paid; less than `amount` where an offer was taken.")
@@ -76,42 +94,60 @@ class Order(Node):
     pay_deadline_at: DateTime = strawberry.field(description="Until when the order can be paid.")
     created_at: DateTime = strawberry.field(description="When the order was created.")
     updated_at: DateTime = strawberry.field(description="When the order last changed.")
-    key: strawberry.Private[UUID]
-    card_id: strawberry.Private[UUID]
-    offer_id: strawberry.Private[UUID | None]
 
-    @strawberry.field(description="The card that is recharged.")
-    async def card(self, info: Info) -> Card:
-        return Card.of(await info.context.loaders.cards.load(self.card_id))
+    readers = {
+        "id": lambda row: global_id("Order", row.id),
+        "amount": lambda row: Money.of(Amount(row.amount_fen)),
+        "price": lambda row: Money.of(Amount(row.price_fen)),
+    }
 
-    @strawberry.field(description="The offer that was taken, if one was.")
-    async def offer(self, info: Info) -> Offer | None:
-        row = await info.context.loaders.offers.load(self.offer_id) if self.offer_id else None
+    @relation(
+        lambda loaders: loaders.cards, by="card_id", directives=[costs.READ], description="The card that is recharged."
+    )
+    @staticmethod
+    def card(row: FuelCard) -> Card:
+        return Card.of(row)
+
+    @relation(
+        lambda loaders: loaders.organisations.names,
+        by=by_viewer("organisation_id"),
+        directives=[costs.READ],
+        description="The organisation whose card is recharged; null for an order of one's own.",
+    )
+    @staticmethod
+    def organisation(row: OrganisationRow | None) -> OrganisationName | None:
+        return OrganisationName.of(row) if row else None
+
+    @relation(
+        lambda loaders: loaders.organisations.member_names,
+        by=by_viewer("member_id"),
+        directives=[costs.READ, caching.NEVER],
+        description="The member who has ordered it for the organisation, and who pays it.",
+    )
+    @staticmethod
+    def ordered_by(name: str | None) -> str | None:
+        return name
+
+    @relation(
+        lambda loaders: loaders.offers,
+        by="offer_id",
+        directives=[costs.READ],
+        description="The offer that was taken, if one was.",
+    )
+    @staticmethod
+    def offer(row: OfferRow | None) -> Offer | None:
         return Offer.of(row) if row else None
 
-    @strawberry.field(description="Every step that the order has taken, oldest first.")
+    @strawberry.field(
+        directives=[costs.READ, costs.at_most(30)], description="Every step that the order has taken, oldest first."
+    )
     async def story(self, info: Info) -> list[OrderStep]:
         whole = is_staff(info.context.viewer)
-        return [OrderStep.of(row, whole=whole) for row in await info.context.loaders.stories.load(self.key)]
+        return [OrderStep.of(row, whole=whole) for row in await info.context.loaders.stories.load(self.row.id)]
 
-    @classmethod
-    def of(cls, row: RechargeOrder) -> Self:
-        return cls(
-            id=global_id("Order", row.id),
-            state=row.state,
-            amount=Money.of(Amount(row.amount_fen)),
-            price=Money.of(Amount(row.price_fen)),
-            failure_kind=row.failure_kind,
-            refund_state=row.refund_state,
-            review_state=row.review_state,
-            review_reason=row.review_reason,
-            pay_deadline_at=DateTime(row.pay_deadline_at),
-            created_at=DateTime(row.created_at),
-            updated_at=DateTime(row.updated_at),
-            key=row.id,
-            card_id=row.card_id,
-            offer_id=row.offer_id,
-        )
+    @strawberry.field(description="How much it is and how it stands, where both fit; else null.")
+    def spoken(self, info: Info, locale: Speaking = None, max_chars: MaxChars = 60) -> str | None:
+        return spoken.order(Amount(self.amount.fen), self.state, locale_of(info, locale), max_chars)
 
 
 OrderConnection = Connection[Order]
@@ -137,8 +173,21 @@ class PayRechargeInput:
     order_id: strawberry.ID = strawberry.field(description="The order to pay.")
     idempotency_key: str = strawberry.field(description=IDEMPOTENCY_KEY)
     method: PaymentMethod = strawberry.field(description="How to pay.", default=PaymentMethod.WECHAT_PAY)
+    alternatives: list[PaymentMethod] = strawberry.field(
+        description="What the client can use as well, in the order of preference, where `method` is not up now. The "
+        "wallet and a mandate are none of these.",
+        default_factory=list,
+    )
+    alipay_auth_code: str | None = strawberry.field(
+        description="The code of the mini-program's `my.getAuthCode`, with ALIPAY. It may be left out once the viewer "
+        "is known there.",
+        default=None,
+    )
     face_token: str | None = strawberry.field(
         description="The token of a passed face verification, where `reviewState` is REQUIRED.", default=None
+    )
+    payment_password: str | None = strawberry.field(
+        description="With WALLET, where the viewer has one (`hasPaymentPassword`).", default=None
     )
 
 
@@ -191,17 +240,33 @@ class PaymentParameters:
         )
 
 
-@strawberry.type(description="A payment was started.")
+@strawberry.type(description="The arguments of the mini-program's `my.tradePay`.")
+class AlipayPaymentParameters:
+    trade_no: str = strawberry.field(description="`tradeNO`")
+
+    @classmethod
+    def of(cls, parameters: AlipayParameters) -> Self:
+        return cls(trade_no=parameters.trade_no)
+
+
+@strawberry.type(
+    description="A payment was started. Where neither `payment` nor `alipay` is set, the wallet has paid or a mandate "
+    "pays; `order.state` says which."
+)
 class PayRechargeSuccess:
     order: Order = strawberry.field(description="The order, now being paid.")
     payment: PaymentParameters | None = strawberry.field(
-        description="What the client hands to the payment channel; null where the wallet has paid."
+        description="What the client hands to WeChat Pay; null where another way is taken."
+    )
+    alipay: AlipayPaymentParameters | None = strawberry.field(
+        description="What the client hands to Alipay; null where another way is taken."
     )
 
     @classmethod
     def of(cls, started: StartedPayment) -> Self:
         payment = PaymentParameters.of(started.parameters) if started.parameters else None
-        return cls(order=Order.of(started.order), payment=payment)
+        alipay = AlipayPaymentParameters.of(started.alipay) if started.alipay else None
+        return cls(order=Order.of(started.order), payment=payment, alipay=alipay)
 
 
 @strawberry.type(description="A face verification was begun.")
@@ -215,7 +280,9 @@ class StartFaceCheckSuccess:
         return cls(token=started.token, url=started.url, expires_at=DateTime(started.expires_at))
 
 
-@strawberry.type(description="What became of one draft: an order, or the reason why there is none.")
+@strawberry.type(
+    directives=[costs.WRITE], description="What became of one draft: an order, or the reason why there is none."
+)
 class SyncedDraft:
     client_id: str = strawberry.field(description="The client's own name for the draft.")
     order: Order | None = strawberry.field(description="The order, made now or by an earlier sync.")
@@ -231,7 +298,9 @@ class SyncedDraft:
 
 @strawberry.type(description="Every draft was looked at.")
 class SyncDraftOrdersSuccess:
-    results: list[SyncedDraft] = strawberry.field(description="What became of each, in the order of the drafts.")
+    results: list[SyncedDraft] = strawberry.field(
+        directives=[costs.at_most(20)], description="What became of each, in the order of the drafts."
+    )
 
 
 @strawberry.type(description="The order was created, or was created before by the same key.")

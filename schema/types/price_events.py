@@ -10,6 +10,7 @@ import strawberry
 from domain.events.cursors import GapReason, Standing
 from domain.events.ports import StoredEvent
 from domain.pricing.queries import ZonePrice
+from schema.types import costs
 from schema.types.money import UnitPrice
 from schema.types.prices import Price
 from schema.types.streams import COMPLETE, StreamEvent, StreamGap
@@ -34,7 +35,9 @@ class PriceChangeEvent(StreamEvent):
 
 @strawberry.type(description="Changes are missing here; these are the prices in force.")
 class PriceGap(StreamGap):
-    prices: list[Price] = strawberry.field(description="The current prices of what you follow.")
+    prices: list[Price] = strawberry.field(
+        directives=[costs.at_most(500)], description="The current prices of what you follow."
+    )
     complete: bool = strawberry.field(description=COMPLETE)
     conflation_key: strawberry.Private[str | None] = None
 

@@ -4,65 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
-from uuid import UUID
+from typing import Annotated, Any
 
 import strawberry
 
-from domain.pricing.queries import HistoryPage, ListedPrice, PricePlace, ZonePrice
+from domain.pricing.queries import HistoryPage, ListedPrice, NamedZone, PricePlace, ZonePrice
 from domain.pricing.records import PROVINCE_CODE, ZONE_CODE_LENGTH_MAX
-from models.pricing import PriceZone as PriceZoneRow
-from schema.types.context import Info
+from schema.types import caching, costs
 from schema.types.enums import Product
 from schema.types.money import UnitPrice
-from schema.types.relay import Connection, Edge, Node, decode_cursor, encode_cursor, global_id
+from schema.types.relations import relation
+from schema.types.relay import Connection, Edge, Node, Placed, decode_cursor, global_id
+from schema.types.rows import OfRow
 from schema.types.scalars import DateTime
 
 
-@strawberry.type(description="Part of a province in which every station has the same official price.")
-class PriceZone(Node):
+@strawberry.type(
+    directives=[caching.AS_ITS_PARENT],
+    description="Part of a province in which every station has the same official price.",
+)
+class PriceZone(OfRow[NamedZone], Node):
     province_code: str = strawberry.field(description="Six digits (GB/T 2260), such as `310000`.")
     province_name: str = strawberry.field(description="Such as `上海市`.")
     code: str = strawberry.field(description="Names the zone within its province, such as `yunnan-1`.")
     name: str = strawberry.field(description="Such as `一价区`.")
 
-    @classmethod
-    def of(cls, row: PriceZoneRow) -> Self:
-        return cls(
-            id=global_id("PriceZone", row.id),
-            province_code=row.province_code,
-            province_name=row.province_name,
-            code=row.code,
-            name=row.name,
-        )
+    readers = {"id": lambda row: global_id("PriceZone", row.id)}
 
 
-@strawberry.type(description="The official retail price of a product in a zone, from one moment on.")
-class Price(Node):
+@strawberry.type(
+    directives=[caching.AS_ITS_PARENT],
+    description="The official retail price of a product in a zone, from one moment on.",
+)
+class Price(OfRow[ZonePrice], Node):
     product: Product = strawberry.field(description="What it is the price of.")
     unit_price: UnitPrice = strawberry.field(description="The price per litre.")
     effective_from: DateTime = strawberry.field(description="Since when it is in force.")
     source: str = strawberry.field(description="Who published it.")
     source_url: str = strawberry.field(description="Where it was published.")
-    zone_id: strawberry.Private[UUID]
 
-    @strawberry.field(description="Where it is the price.")
-    async def zone(self, info: Info) -> PriceZone:
-        row = await info.context.loaders.zones.load(self.zone_id)
+    readers = {
+        "id": lambda row: global_id("Price", row.id),
+        "unit_price": lambda row: UnitPrice.of(row.milliyuan),
+    }
+
+    @relation(
+        lambda loaders: loaders.zones, by="zone_id", directives=[costs.READ], description="Where it is the price."
+    )
+    @staticmethod
+    def zone(row: NamedZone | None) -> PriceZone:
         assert row is not None, "a price cannot outlive its zone"
         return PriceZone.of(row)
-
-    @classmethod
-    def of(cls, row: ZonePrice) -> Self:
-        return cls(
-            id=global_id("Price", row.id),
-            product=row.product,
-            unit_price=UnitPrice.of(row.milliyuan),
-            effective_from=DateTime(row.effective_from),
-            source=row.source,
-            source_url=row.source_url,
-            zone_id=row.zone_id,
-        )
 
 
 PriceConnection = Connection[Price]
@@ -74,11 +66,8 @@ def listed_after(cursor: str | None) -> PricePlace | None:
 
 
 def listed_page(rows: Sequence[ListedPrice], *, first: int, after: str | None) -> PriceConnection:
-    edges = [
-        Edge(
-            cursor=encode_cursor(row.place.province_code, row.place.zone_code, row.place.product.value),
-            node=Price.of(row.price),
-        )
+    edges: list[Edge[Price]] = [
+        Edge.of(Placed((row.place.province_code, row.place.zone_code, row.place.product.value), Price.of(row.price)))
         for row in rows[:first]
     ]
     return PriceConnection.of(edges, has_next_page=len(rows) > first, after=after)
@@ -92,7 +81,9 @@ def history_after(cursor: str | None) -> datetime | None:
 def history_page(rows: Sequence[ZonePrice], *, page: HistoryPage | None, after: str | None) -> PriceConnection:
     """The page asked for one row more than it shows; without one there was nothing to ask for."""
     first = page.limit - 1 if page else 0
-    edges = [Edge(cursor=encode_cursor(row.effective_from.isoformat()), node=Price.of(row)) for row in rows[:first]]
+    edges: list[Edge[Price]] = [
+        Edge.of(Placed((row.effective_from.isoformat(),), Price.of(row))) for row in rows[:first]
+    ]
     return PriceConnection.of(edges, has_next_page=len(rows) > first, after=after)
 
 

@@ -6,13 +6,15 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 from uuid import UUID
 
 import strawberry
 
 from kernel import opaque
 from kernel.errors import YoukaError
+from schema.types import caching, costs
+from schema.types.rows import OfRow
 
 
 class CursorMalformed(YoukaError):
@@ -26,7 +28,8 @@ class PageSizeInvalid(YoukaError):
 
 
 def global_id(type_name: str, key: UUID) -> strawberry.ID:
-    return strawberry.ID(base64.urlsafe_b64encode(f"{type_name}:{key}".encode()).decode().rstrip("="))
+    # Of letters, digits, a colon and hyphens, base64 never makes what the alphabet for addresses has other letters for.
+    return strawberry.ID(binascii.b2a_base64(f"{type_name}:{key}".encode(), newline=False).decode().rstrip("="))
 
 
 def parse_global_id(value: str) -> tuple[str, UUID] | None:
@@ -80,38 +83,57 @@ class Node:
     id: strawberry.ID = strawberry.field(description="Opaque and stable; give it to `node(id)`.")
 
 
-@strawberry.type(description="Where a page of a connection ends.")
-class PageInfo:
+@strawberry.type(directives=[costs.FREE, caching.AS_ITS_PARENT], description="Where a page of a connection ends.")
+class PageInfo(OfRow["Bounds"]):
     has_next_page: bool = strawberry.field(description="Whether there is more behind this page.")
     has_previous_page: bool = strawberry.field(description="Whether this page was reached through a cursor.")
     start_cursor: str | None = strawberry.field(description="The place of the first row of this page.")
     end_cursor: str | None = strawberry.field(description="Give this as `after` to get the next page.")
 
+    readers = {
+        "has_previous_page": lambda row: row.after is not None,
+        "start_cursor": lambda row: row.edges[0].cursor if row.edges else None,
+        "end_cursor": lambda row: row.edges[-1].cursor if row.edges else None,
+    }
+
+
+class Bounds(NamedTuple):
+    """A page, and what came before it."""
+
+    edges: Sequence[Any]
+    has_next_page: bool
+    after: str | None
+
 
 def page_info(edges: Sequence[Any], *, has_next_page: bool, after: str | None) -> PageInfo:
-    return PageInfo(
-        has_next_page=has_next_page,
-        has_previous_page=after is not None,
-        start_cursor=edges[0].cursor if edges else None,
-        end_cursor=edges[-1].cursor if edges else None,
-    )
+    return PageInfo.of(Bounds(edges, has_next_page, after))
 
 
 class HasId(Protocol):
-    id: Any
+    @property
+    def id(self) -> Any: ...
 
 
 NodeType = TypeVar("NodeType")
 Row = TypeVar("Row", bound=HasId)
 
 
-@strawberry.type(description="One row of a page.")
-class Edge(Generic[NodeType]):
+class Placed(NamedTuple):
+    """An object of a list, with the sort key by which its place is found again."""
+
+    key: tuple[Any, ...]
+    node: Any
+
+
+@strawberry.type(directives=[caching.AS_ITS_PARENT], description="One row of a page.")
+class Edge(OfRow[Placed], Generic[NodeType]):
     cursor: str = strawberry.field(description="The place of this row in the list.")
     node: NodeType = strawberry.field(description="The row itself.")
 
+    readers = {"cursor": lambda row: encode_cursor(*row.key)}
 
-@strawberry.type(description="A page of a list, in the list's order.")
+
+@strawberry.type(directives=[caching.AS_ITS_PARENT], description="A page of a list, in the list's order.")
 class Connection(Generic[NodeType]):
     edges: list[Edge[NodeType]] = strawberry.field(description="The rows of this page.")
     page_info: PageInfo = strawberry.field(description="Where this page ends.")
@@ -141,5 +163,5 @@ class Page:
         return self.first + 1
 
     def connection(self, rows: Sequence[Row], of: Callable[[Row], NodeType]) -> Connection[NodeType]:
-        edges = [Edge(cursor=encode_cursor(row.id), node=of(row)) for row in rows[: self.first]]
+        edges: list[Edge[NodeType]] = [Edge.of(Placed((row.id,), of(row))) for row in rows[: self.first]]
         return Connection[NodeType].of(edges, has_next_page=len(rows) > self.first, after=self.after)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, NewType
+from typing import Any, NewType, cast
 
 import strawberry
 from graphql import GraphQLError, value_from_ast_untyped
 from graphql.language import FloatValueNode, IntValueNode, StringValueNode, ValueNode
 
+from kernel.clock import written
 from kernel.errors import YoukaError
 
 # RFC 3339, section 5.6: a full date, a full time, and an offset that may not be left out.
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+WRITTEN_LENGTH = len("2026-04-21T16:00:00.000Z")
 DIGITS_MAX = 12
 PLAIN_DECIMAL = re.compile(r"-?\d{1,12}(\.\d{1,6})?", re.ASCII)
 
@@ -41,11 +43,20 @@ def parse_datetime(value: Any) -> datetime:
         raise refuse("DATETIME_INVALID", f"not a date and time that exists: {error}") from None
 
 
-def serialize_datetime(value: datetime) -> str:
-    """Write UTC with milliseconds, such as `2026-04-21T16:00:00.000Z`."""
+def serialize_datetime(value: datetime | str) -> str:
+    """Write UTC with milliseconds, such as `2026-04-21T16:00:00.000Z`. What the database has written so stays."""
+    if isinstance(value, str):
+        if len(value) != WRITTEN_LENGTH or value[10] != "T" or value[-1] != "Z":
+            raise TypeError("a text that is no moment cannot be shown as one")
+        return value
     if value.tzinfo is None:
         raise TypeError("a naive datetime cannot be shown")
-    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return written(value)
+
+
+def moment(value: datetime | str) -> DateTime:
+    """Return a moment of a row, be it one or the text of one (`models.moments`), as a field of a type."""
+    return cast(DateTime, value)
 
 
 def parse_yuan(value: Any) -> Decimal:

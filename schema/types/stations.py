@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self
 from uuid import UUID
 
 import strawberry
 
-from domain.pricing.queries import END_OF_TIME, HistoryPage
+from domain.pricing.queries import END_OF_TIME, HistoryPage, NamedZone, ZonePrice
 from domain.stations.driving import estimate
 from domain.stations.gcj02 import from_wgs84
 from domain.stations.geo import MM_PER_M
 from domain.stations.geo import Location as GeoLocation
-from domain.stations.queries import NearbyStation, PricedSpot
+from domain.stations.queries import NearbyStation, PricedSpot, StationFacts
 from domain.stations.tree import Spot
+from domain.voice import spoken
 from models.stations import Station as StationRow
+from schema.types import caching, costs
 from schema.types.context import Info
 from schema.types.enums import Product, StationBrand
 from schema.types.places import DrivingDistance, MapLocationInput
 from schema.types.prices import After, First, Price, PriceConnection, PriceZone, history_after, history_page
+from schema.types.relations import relation
 from schema.types.relay import Node, PageInfo, decode_cursor, encode_cursor, global_id, page_info, page_size, read_id
+from schema.types.rows import OfRow
+from schema.types.spoken import MaxChars, Speaking, locale_of
 
 DISTANCE_MAX_MM = 1 << 40
 
@@ -31,14 +36,17 @@ class LocationInput:
     longitude: float = strawberry.field(description="Degrees east of Greenwich, from -180 to 180.")
 
 
-@strawberry.type(description="A place on the globe, as the source of the data gives it.")
-class Location:
+@strawberry.type(
+    directives=[costs.FREE, caching.AS_ITS_PARENT],
+    description="A place on the globe, as the source of the data gives it.",
+)
+class Location(OfRow[StationRow | StationFacts]):
     latitude: float = strawberry.field(description="Degrees north of the equator, from -90 to 90.")
     longitude: float = strawberry.field(description="Degrees east of Greenwich, from -180 to 180.")
 
 
-@strawberry.type(description="A filling station.")
-class Station(Node):
+@strawberry.type(directives=[caching.AS_ITS_PARENT], description="A filling station.")
+class Station(OfRow[StationRow | StationFacts], Node):
     name: str = strawberry.field(description="Such as `中国石化(康健加油站)`.")
     brand: StationBrand = strawberry.field(description="Whose sign stands there.")
     address: str = strawberry.field(description="Street and number; empty where the source has none.")
@@ -46,23 +54,36 @@ class Station(Node):
     city: str = strawberry.field(description="City or prefecture, such as `上海市`.")
     district: str = strawberry.field(description="District or county, such as `徐汇区`.")
     location: Location = strawberry.field(description="Where it stands.")
-    zone_id: strawberry.Private[UUID | None]
 
-    @strawberry.field(description="The price zone it lies in; null where its place is in none that is known.")
-    async def zone(self, info: Info) -> PriceZone | None:
-        row = await info.context.loaders.zones.load(self.zone_id) if self.zone_id else None
+    readers = {"id": lambda row: global_id("Station", row.id), "location": Location.of}
+
+    @relation(
+        lambda loaders: loaders.zones,
+        by="zone_id",
+        directives=[costs.READ],
+        description="The price zone it lies in; null where its place is in none that is known.",
+    )
+    @staticmethod
+    def zone(row: NamedZone | None) -> PriceZone | None:
         return PriceZone.of(row) if row else None
 
-    @strawberry.field(description="The official prices in force here now, by product.")
-    async def prices(
-        self,
-        info: Info,
+    @relation(
+        lambda loaders: loaders.current_prices,
+        by="zone_id",
+        absent=(),
+        directives=[costs.READ, costs.at_most(10)],
+        description="The official prices in force here now, by product.",
+    )
+    @staticmethod
+    def prices(
+        rows: Sequence[ZonePrice],
         product: Annotated[Product | None, strawberry.argument(description="Only this product.")] = None,
     ) -> list[Price]:
-        rows = await info.context.loaders.current_prices.load(self.zone_id) if self.zone_id else []
         return [Price.of(row) for row in rows if product in (None, row.product)]
 
-    @strawberry.field(description="The prices of a product here up to now, newest first.")
+    @strawberry.field(
+        directives=[costs.READS, costs.PAGE], description="The prices of a product here up to now, newest first."
+    )
     async def price_history(
         self,
         info: Info,
@@ -72,11 +93,15 @@ class Station(Node):
     ) -> PriceConnection:
         limit = page_size(first, maximum=info.context.services.settings.page_size_max) + 1
         before = history_after(after) or END_OF_TIME
-        page = HistoryPage(self.zone_id, product, before, limit) if self.zone_id else None
+        zone_id = self.row.zone_id
+        page = HistoryPage(zone_id, product, before, limit) if zone_id else None
         rows = await info.context.loaders.price_history.load(page) if page else []
         return history_page(rows, page=page, after=after)
 
-    @strawberry.field(description="How far it is to drive here; estimated where the map service does not say.")
+    @strawberry.field(
+        directives=[costs.cost(5)],
+        description="How far it is to drive here; estimated where the map service does not say.",
+    )
     async def driving_distance(
         self,
         info: Info,
@@ -90,29 +115,38 @@ class Station(Node):
         drive = await info.context.loaders.drives.load((driving, origin, here)) if driving else estimate(origin, here)
         return DrivingDistance.of(drive)
 
-    @classmethod
-    def of(cls, row: StationRow) -> Self:
-        return cls(
-            id=global_id("Station", row.id),
-            name=row.name,
-            brand=row.brand,
-            address=row.address,
-            province=row.province,
-            city=row.city,
-            district=row.district,
-            location=Location(latitude=row.latitude, longitude=row.longitude),
-            zone_id=row.zone_id,
-        )
+    @strawberry.field(description="Its name and address, its name, or its sign, whatever fits whole; else null.")
+    def spoken(self, info: Info, locale: Speaking = None, max_chars: MaxChars = 60) -> str | None:
+        return spoken.station(self.name, self.brand, self.address, locale_of(info, locale), max_chars)
 
 
-@strawberry.type(description="One station of a page.")
-class StationEdge:
+class Placed(NamedTuple):
+    """A station of a list: the sort key by which its place is found again, and how far it is, where that was asked."""
+
+    key: tuple[Any, ...]
+    station: StationRow | StationFacts
+    distance_mm: int | None = None
+
+
+def _metres(row: Placed) -> int | None:
+    # Half a metre more or less is far below what coordinates of stations are worth.
+    return None if row.distance_mm is None else round(row.distance_mm / MM_PER_M)
+
+
+@strawberry.type(directives=[caching.AS_ITS_PARENT], description="One station of a page.")
+class StationEdge(OfRow[Placed]):
     cursor: str = strawberry.field(description="The place of this station in the list.")
     node: Station = strawberry.field(description="The station itself.")
     distance: int | None = strawberry.field(description="Metres from `near`, as the crow flies; null without `near`.")
 
+    readers = {
+        "cursor": lambda row: encode_cursor(*row.key),
+        "node": lambda row: Station.of(row.station),
+        "distance": _metres,
+    }
 
-@strawberry.type(description="A page of stations, in the order that was asked for.")
+
+@strawberry.type(directives=[caching.AS_ITS_PARENT], description="A page of stations, in the order that was asked for.")
 class StationConnection:
     edges: list[StationEdge] = strawberry.field(description="The stations of this page.")
     page_info: PageInfo = strawberry.field(description="Where this page ends.")
@@ -125,15 +159,17 @@ class StationConnection:
 
 
 def listed_edge(row: StationRow) -> StationEdge:
-    return StationEdge(cursor=encode_cursor(row.id), node=Station.of(row), distance=None)
+    return StationEdge.of(Placed((row.id,), row))
 
 
 def nearest_edge(row: NearbyStation) -> StationEdge:
-    return _edge(row, encode_cursor(row.spot.distance_mm, row.spot.station_id))
+    spot = row.spot
+    return StationEdge.of(Placed((spot.distance_mm, spot.station_id), row.station, spot.distance_mm))
 
 
 def cheapest_edge(row: NearbyStation) -> StationEdge:
-    return _edge(row, encode_cursor(row.milliyuan, row.spot.distance_mm, row.spot.station_id))
+    spot = row.spot
+    return StationEdge.of(Placed((row.milliyuan, spot.distance_mm, spot.station_id), row.station, spot.distance_mm))
 
 
 def listed_after(cursor: str | None) -> UUID | None:
@@ -150,11 +186,6 @@ def cheapest_after(cursor: str | None) -> PricedSpot | None:
         return None
     milliyuan, distance_mm, station_id = decode_cursor(cursor, _milliyuan, _distance_mm, read_id)
     return PricedSpot(milliyuan, Spot(distance_mm, station_id))
-
-
-def _edge(row: NearbyStation, cursor: str) -> StationEdge:
-    # Half a metre more or less is far below what coordinates of stations are worth.
-    return StationEdge(cursor=cursor, node=Station.of(row.station), distance=round(row.spot.distance_mm / MM_PER_M))
 
 
 def _distance_mm(part: Any) -> int:

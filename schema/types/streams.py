@@ -7,7 +7,7 @@ from typing import Annotated
 import strawberry
 
 from domain.events.cursors import GapReason
-from schema.types.enums import described
+from schema.types.describing import described
 
 CURSOR = "Give this as `after` when you subscribe again, and nothing is missed or repeated."
 COMPLETE = "Whether this is all; false where there was more than a snapshot holds."

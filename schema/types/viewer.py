@@ -7,62 +7,84 @@ from uuid import UUID
 
 import strawberry
 
-from models.identity import User
+from domain.account.rules import OwnLimits
+from domain.identity.queries import UserFacts
+from kernel.money import Money as Amount
+from models.messages import UserPhone
+from schema.types import caching, costs
+from schema.types.access import Session, SessionConnection
+from schema.types.account import SpendingLimits
 from schema.types.cards import Card, CardConnection
 from schema.types.context import Info
 from schema.types.enums import OrderState
+from schema.types.mandates import Mandate, MandateConnection
 from schema.types.messages import BoundPhone, MessageConsent
 from schema.types.money import Money
 from schema.types.orders import Order, OrderConnection
+from schema.types.organisations import Organisation
+from schema.types.relations import relation
 from schema.types.relay import Node, Page, global_id
-from schema.types.scalars import DateTime
+from schema.types.requirements import CARDS, DEVICES, PROFILE, RECHARGE
+from schema.types.scalars import DateTime, moment
+from schema.types.sign_ins import SignIn, SignInConnection
 from schema.types.wallet import TopUp, TopUpConnection
 
+# A user belongs to few; `organisations_per_user_max` says to how many.
+ORGANISATIONS = 5
 First = Annotated[int, strawberry.argument(description="How many rows, from 1 to 100.")]
 After = Annotated[str | None, strawberry.argument(description="The `endCursor` of the page before.")]
 
 
-@strawberry.type(description="Who the viewer is.")
+@strawberry.type(directives=[caching.AS_ITS_PARENT], description="Who the viewer is.")
 class Profile(Node):
     display_name: str = strawberry.field(description="How the viewer is addressed.")
     registered_at: DateTime = strawberry.field(description="When the viewer first signed in.")
 
     @classmethod
-    def of(cls, row: User) -> Self:
-        return cls(
-            id=global_id("Profile", row.id), display_name=row.display_name, registered_at=DateTime(row.created_at)
-        )
+    def of(cls, row: UserFacts) -> Self:
+        return cls(id=global_id("Profile", row.id), display_name=row.display_name, registered_at=moment(row.created_at))
 
 
-@strawberry.type(description="Money that the service holds for the viewer.")
+@strawberry.type(directives=[caching.AS_ITS_PARENT], description="Money that the service holds for the viewer.")
 class Wallet:
     balance: Money = strawberry.field(description="What can be spent.")
     held: Money = strawberry.field(description="What is set aside for orders that are being paid.")
 
-    @strawberry.field(description="What was paid into the wallet, newest first.")
+    @strawberry.field(directives=[costs.READS, costs.PAGE], description="What was paid into the wallet, newest first.")
     async def top_ups(self, info: Info, first: First = 20, after: After = None) -> TopUpConnection:
         page = Page.of(first, after, maximum=info.context.services.settings.page_size_max)
         rows = await info.context.loaders.top_ups_of_viewer.load((info.context.signed_in, page))
         return page.connection(rows, TopUp.of)
 
 
-@strawberry.type(description="The signed-in user and what belongs to them.")
+@strawberry.type(directives=[caching.AS_ITS_PARENT], description="The signed-in user and what belongs to them.")
 class Viewer:
-    profile: Profile = strawberry.field(description="Who the viewer is.")
+    profile: Profile = strawberry.field(directives=[PROFILE], description="Who the viewer is.")
     user_id: strawberry.Private[UUID]
 
-    @strawberry.field(description="Money that the service holds for the viewer.")
-    async def wallet(self, info: Info) -> Wallet:
-        balance, held = await info.context.loaders.wallets.load(self.user_id)
+    @relation(
+        lambda loaders: loaders.wallets,
+        by="user_id",
+        directives=[RECHARGE, costs.READ],
+        description="Money that the service holds for the viewer.",
+    )
+    @staticmethod
+    def wallet(sums: tuple[Amount, Amount]) -> Wallet:
+        balance, held = sums
         return Wallet(balance=Money.of(balance), held=Money.of(held))
 
-    @strawberry.field(description="The viewer's cards, newest first.")
+    @strawberry.field(
+        directives=[CARDS, costs.READS, costs.PAGE],
+        description="The cards that the viewer may recharge, their own and shared ones, newest first.",
+    )
     async def cards(self, info: Info, first: First = 20, after: After = None) -> CardConnection:
         page = Page.of(first, after, maximum=info.context.services.settings.page_size_max)
         rows = await info.context.loaders.cards_of_viewer.load((info.context.signed_in, page))
         return page.connection(rows, Card.of)
 
-    @strawberry.field(description="The viewer's orders, newest first.")
+    @strawberry.field(
+        directives=[RECHARGE, costs.READS, costs.PAGE], description="The orders that the viewer has made, newest first."
+    )
     async def orders(
         self,
         info: Info,
@@ -74,17 +96,80 @@ class Viewer:
         rows = await info.context.loaders.orders_of_viewer.load((info.context.signed_in, page, state))
         return page.connection(rows, Order.of)
 
-    @strawberry.field(description="The viewer's phone number; null where none is bound.")
-    async def phone(self, info: Info) -> BoundPhone | None:
-        row = await info.context.loaders.phones.load(self.user_id)
+    @strawberry.field(
+        directives=[RECHARGE, costs.READS, costs.PAGE],
+        description="What the viewer allows to deduct without a password, newest first.",
+    )
+    async def mandates(self, info: Info, first: First = 20, after: After = None) -> MandateConnection:
+        page = Page.of(first, after, maximum=info.context.services.settings.page_size_max)
+        rows = await info.context.loaders.mandates_of_viewer.load((info.context.signed_in, page))
+        return page.connection(rows, Mandate.of)
+
+    @strawberry.field(
+        directives=[PROFILE, costs.READ, costs.at_most(ORGANISATIONS)],
+        description="What the viewer belongs to, in the order of joining.",
+    )
+    async def organisations(self, info: Info) -> list[Organisation]:
+        found = await info.context.loaders.organisations.of_viewer.load(info.context.signed_in)
+        return [Organisation.of(each) for each in found]
+
+    @strawberry.field(
+        directives=[DEVICES, costs.READS, costs.PAGE],
+        description="The devices on which the viewer is signed in, newest first.",
+    )
+    async def sessions(self, info: Info, first: First = 20, after: After = None) -> SessionConnection:
+        page = Page.of(first, after, maximum=info.context.services.settings.page_size_max)
+        rows = await info.context.loaders.sessions_of_viewer.load((info.context.signed_in, page))
+        return page.connection(rows, lambda row: Session.of(row, info))
+
+    @strawberry.field(
+        directives=[DEVICES, costs.READS, costs.PAGE],
+        description="Every sign-in as the viewer, whether it was let in or not, and every sign-out, newest first.",
+    )
+    async def sign_ins(self, info: Info, first: First = 20, after: After = None) -> SignInConnection:
+        page = Page.of(first, after, maximum=info.context.services.settings.page_size_max)
+        rows = await info.context.loaders.sign_ins_of_viewer.load((info.context.signed_in, page))
+        return page.connection(rows, SignIn.of)
+
+    @relation(
+        lambda loaders: loaders.have_payment_password,
+        by="user_id",
+        directives=[RECHARGE, costs.READ, caching.NEVER],
+        description="Whether paying from the wallet takes a payment password.",
+    )
+    @staticmethod
+    def has_payment_password(is_set: bool) -> bool:
+        return is_set
+
+    @relation(
+        lambda loaders: loaders.spending_limits,
+        by="user_id",
+        directives=[RECHARGE, costs.READ],
+        description="The limits that the viewer has set themselves.",
+    )
+    @staticmethod
+    def spending_limits(limits: OwnLimits) -> SpendingLimits:
+        return SpendingLimits.of(limits)
+
+    @relation(
+        lambda loaders: loaders.phones,
+        by="user_id",
+        directives=[PROFILE, costs.READ],
+        description="The viewer's phone number; null where none is bound.",
+    )
+    @staticmethod
+    def phone(row: UserPhone | None) -> BoundPhone | None:
         return BoundPhone.of(row) if row else None
 
-    @strawberry.field(description="The templates of messages, and how many of each the viewer still accepts.")
+    @strawberry.field(
+        directives=[PROFILE, costs.READ, costs.at_most(20)],
+        description="The templates of messages, and how many of each the viewer still accepts.",
+    )
     async def message_consents(self, info: Info) -> list[MessageConsent]:
         sender = info.context.services.third_parties.platforms.messages
         standings = await info.context.loaders.message_standings.load(self.user_id)
         return MessageConsent.listed(standings, sender.templates) if sender else []
 
     @classmethod
-    def of(cls, row: User) -> Self:
+    def of(cls, row: UserFacts) -> Self:
         return cls(profile=Profile.of(row), user_id=row.id)

@@ -11,6 +11,7 @@ from domain.webhooks.operations import WithSecret
 from domain.webhooks.ports import Outcome
 from models.webhooks import Webhook as Row
 from models.webhooks import WebhookDelivery as DeliveryRow
+from schema.types import costs
 from schema.types.context import Info
 from schema.types.enums import DeliveryError, SuspensionReason, WebhookState
 from schema.types.relay import Connection, Node, Page, global_id
@@ -73,7 +74,10 @@ class Webhook(Node):
     created_at: DateTime = strawberry.field(description="When it was registered.")
     key: strawberry.Private[UUID]
 
-    @strawberry.field(description="The log of its deliveries, newest first. Old rows are deleted.")
+    @strawberry.field(
+        directives=[costs.READS, costs.PAGE],
+        description="The log of its deliveries, newest first. Old rows are deleted.",
+    )
     async def deliveries(self, info: Info, first: First = 20, after: After = None) -> WebhookDeliveryConnection:
         page = Page.of(first, after, maximum=info.context.services.settings.page_size_max)
         rows = await info.context.loaders.webhook_deliveries.load((info.context.signed_in, self.key, page))

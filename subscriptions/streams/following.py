@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
-
-from graphql import GraphQLError
 
 from domain.events import queries
 from domain.events.cursors import GapReason, Standing, Start
 from domain.events.ports import HistoryGone, StoredEvent
 from kernel.errors import YoukaError
+from kernel.tasks import cancel_and_wait, spawn
 from schema.types.context import Info
 from subscriptions.hub import steadily
 
 Gap = TypeVar("Gap")
+Event = TypeVar("Event")
 
 
 class NothingFound(YoukaError):
@@ -63,11 +64,33 @@ async def follow(
             reason = GapReason.HISTORY_GONE
 
 
-@contextmanager
-def refusals(info: Info) -> Iterator[None]:
-    """Raise a GraphQLError with the code, the message in the caller's language, and the values that go with it."""
+async def while_allowed(
+    events: AsyncGenerator[Event, None], changed: asyncio.Event, still: Callable[[], Awaitable[bool]]
+) -> AsyncGenerator[Event, None]:
+    """Yield the events, and ask whenever something has changed whether the reader may still have them.
+
+    Raises NothingFound as soon as they may not, in the middle of the wait for an event, too.
+    """
+    alarm = spawn(changed.wait(), name="stream:changed")
+    following = spawn(_next(events), name="stream:next")
     try:
-        yield
-    except YoukaError as error:
-        extensions = {"code": error.code, **error.values}
-        raise GraphQLError(error.message(info.context.locale), extensions=extensions) from error
+        while True:
+            await asyncio.wait({alarm, following}, return_when=asyncio.FIRST_COMPLETED)
+            if alarm.done():
+                changed.clear()
+                alarm = spawn(changed.wait(), name="stream:changed")
+                if not await steadily(still, doing="ask who may follow"):
+                    raise NothingFound
+            if following.done():
+                try:
+                    event = following.result()
+                except StopAsyncIteration:
+                    return
+                yield event
+                following = spawn(_next(events), name="stream:next")
+    finally:
+        await cancel_and_wait(alarm, following)
+
+
+async def _next(events: AsyncGenerator[Event, None]) -> Event:
+    return await anext(events)

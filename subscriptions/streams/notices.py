@@ -13,9 +13,10 @@ from domain.identity.viewer import Viewer
 from domain.orders import arrivals as domain
 from schema.types.context import Info
 from schema.types.notices import DEVICE, ArrivalEvent, ArrivalGap, ArrivalStreamEvent
+from schema.types.refusals import refusals
 from schema.types.streams import After
 from subscriptions.hub import steadily
-from subscriptions.streams.following import follow, refusals
+from subscriptions.streams.following import follow
 
 
 async def arrivals(

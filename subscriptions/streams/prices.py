@@ -20,11 +20,12 @@ from kernel.errors import YoukaError
 from schema.types.context import Info
 from schema.types.enums import Product
 from schema.types.price_events import PriceChangeEvent, PriceGap, PriceStreamEvent
+from schema.types.refusals import refusals
 from schema.types.relay import key_of
 from schema.types.stations import LocationInput
 from schema.types.streams import After
 from subscriptions.hub import steadily
-from subscriptions.streams.following import NothingFound, follow, refusals
+from subscriptions.streams.following import NothingFound, follow
 
 STATIONS_FOLLOWED_MAX = 100
 RADIUS_DEFAULT_M = 5_000

@@ -15,9 +15,10 @@ from domain.orders import alerts as domain
 from domain.orders.alerts import Subject
 from schema.types.alerts import AlertEvent, AlertGap, AlertStreamEvent
 from schema.types.context import Info
+from schema.types.refusals import refusals
 from schema.types.streams import After
 from subscriptions.hub import steadily
-from subscriptions.streams.following import follow, refusals
+from subscriptions.streams.following import follow
 
 
 async def alerts(info: Info, after: After = None) -> AsyncGenerator[AlertStreamEvent, None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,14 +16,14 @@ from typing import Any
 import orjson
 import pytest
 
-from bench.answers import AnswersDiffer, compare
+from bench.answers import AnswersDiffer, compare, require_shown
 from bench.load import Plan, percentile
-from bench.machine import CpuTimeUnknown, cpu_seconds, running_on
-from bench.operations import OPERATIONS, AnswerWrong
+from bench.machine import CpuTimeUnknown, cpu_seconds, forget_peak, peak_rss_mib, running_on
+from bench.operations import OPERATIONS, PRICES, AnswerWrong
 from bench.options import parse
 from bench.processes import HOST, ServerFailed
 from bench.rounds import OrdersLost, require_all_written
-from bench.servers import Generator, LoadFailed, Server, generating, serving
+from bench.servers import Command, Generator, LoadFailed, Server, Start, generating, serving
 
 PRICE = {"product": "GASOLINE_92", "unitPrice": {"milliyuan": 7_500, "text": "¥7.50/L"}}
 SAMPLES: dict[str, list[dict[str, Any]]] = {
@@ -50,11 +51,18 @@ class Canned:
 
     def station(self, variables: dict[str, Any]) -> dict[str, Any]:
         return {
-            "station": {"id": variables["id"], "name": self.station_name, "zone": {"id": "Z"}, "prices": [PRICE] * 5}
+            "station": {
+                "id": variables["id"],
+                "name": self.station_name,
+                "zone": {"id": "Z"},
+                "prices": [PRICE] * PRICES,
+            }
         }
 
     def nearest(self, variables: dict[str, Any]) -> dict[str, Any]:
-        return {"stations": {"edges": [{"distance": 7 * place, "node": {"prices": [PRICE] * 5}} for place in (1, 2)]}}
+        return {
+            "stations": {"edges": [{"distance": 7 * place, "node": {"prices": [PRICE] * PRICES}} for place in (1, 2)]}
+        }
 
     def account(self, variables: dict[str, Any]) -> dict[str, Any]:
         edges = [{"node": {"card": {"maskedNumber": "**** 1234"}}}]
@@ -189,6 +197,17 @@ class TestCompare:
         shown = str(raised.value).splitlines()
         assert {"--- ours", "+++ theirs", '-    "name": "康健加油站",', '+    "name": "漕宝加油站",'} <= set(shown)
 
+    def test_the_third_of_three_servers_is_compared_as_well(self) -> None:
+        third = Canned()
+        third.station_name = "漕宝加油站"
+        with (
+            listening(Canned()) as one,
+            listening(Canned()) as two,
+            listening(third, "third") as three,
+            pytest.raises(AnswersDiffer, match="third"),
+        ):
+            compare((one, two, three), SAMPLES, per_operation=1)
+
     def test_a_key_that_makes_two_orders_is_found(self) -> None:
         forgetful = Canned()
 
@@ -211,6 +230,34 @@ class TestCompare:
             compare((first, second), SAMPLES, per_operation=1)
 
 
+class TestShown:
+    @staticmethod
+    def with_orders(canned: Canned, *, stale: bool) -> Canned:
+        """Let an account show the newest order, or for ever the one that it showed first."""
+        shown: list[Any] = []
+
+        def change(operation: str, answer: Any) -> Any:
+            if operation != "account":
+                return answer
+            edges = [{"node": {"id": key}} for key in list(canned.orders.values())[-1:]]
+            shown.append(edges)
+            return {"data": {"viewer": {"orders": {"edges": shown[0] if stale else edges}}}}
+
+        canned.change = change
+        return canned
+
+    def test_an_order_is_shown_right_after_it_was_made(self) -> None:
+        with listening(self.with_orders(Canned(), stale=False)) as server:
+            assert require_shown([server], SAMPLES) == 1
+
+    def test_a_server_that_shows_what_it_has_kept_is_not_measured(self) -> None:
+        with (
+            listening(self.with_orders(Canned(), stale=True), "ours") as server,
+            pytest.raises(AnswerWrong, match="ours shows None after it made"),
+        ):
+            require_shown([server], SAMPLES)
+
+
 class TestCounting:
     def test_one_row_too_few_fails(self) -> None:
         before, after = {"RechargeOrder": 5, "Event": 7}, {"RechargeOrder": 8, "Event": 9}
@@ -227,7 +274,7 @@ class TestServers:
     def test_a_server_that_does_not_start_says_why(self) -> None:
         with (
             pytest.raises(ServerFailed, match=r"(?s)plain ended with exit code 1:.*No module named bench.nothing"),
-            serving({"plain": "bench.nothing"}, {"plain": os.environ}, cores=None),
+            serving([Start("plain", Command("bench.nothing"), os.environ)], cores=None),
         ):
             pytest.fail("it must not start")
 
@@ -242,6 +289,32 @@ class TestMachine:
     def test_a_process_that_is_gone_has_none(self) -> None:
         with pytest.raises(CpuTimeUnknown):
             cpu_seconds(2**22 + 1)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the steps are coarser")
+    def test_cpu_time_is_counted_finer_than_a_tick(self) -> None:
+        begun = cpu_seconds(os.getpid())
+        sum(range(10_000))
+        assert 0 < cpu_seconds(os.getpid()) - begun < 1 / os.sysconf("SC_CLK_TCK")
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+    def test_threads_that_have_ended_are_counted(self) -> None:
+        begun, own = cpu_seconds(os.getpid()), time.thread_time()
+        worker = threading.Thread(target=lambda: sum(range(3_000_000)))
+        worker.start()
+        worker.join()
+        assert cpu_seconds(os.getpid()) - begun > 2 * (time.thread_time() - own)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+    def test_the_peak_of_memory_stays_when_memory_goes(self) -> None:
+        before = peak_rss_mib(os.getpid())
+        held = bytearray(os.urandom(1)) * (64 * 1024 * 1024)
+        del held
+        assert peak_rss_mib(os.getpid()) > max(64, before - 64)
+        forget_peak(os.getpid())
+        assert peak_rss_mib(os.getpid()) > 0
+
+    def test_a_process_that_is_gone_held_nothing(self) -> None:
+        assert peak_rss_mib(2**22 + 1) == 0
 
     @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not pin")
     def test_pinning_ends_with_its_context(self) -> None:
@@ -265,7 +338,10 @@ def test_percentiles_are_values_that_were_measured() -> None:
         (["--connections", "0"], "from 1 to"),
         (["--rounds", "0"], "needs a round"),
         (["--stations", "10"], "at least 60 stations"),
-        (["--users", "10", "--orders", "1000"], "1000 orders need 40 users"),
+        (["--orders", "10"], "at least 25 orders"),
+        (["--peers", "strawberry,apollo"], "known are"),
+        (["--ways", "youka-by-hand"], "known are"),
+        (["--settle", "-1"], "needs a round"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(

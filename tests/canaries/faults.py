@@ -144,8 +144,9 @@ async def an_unanswered_submission_gets_a_new_id(stage: Stage, patch: pytest.Mon
 
 
 async def an_order_may_have_two_recharges_under_way(stage: Stage, patch: pytest.MonkeyPatch) -> None:
-    """The database lets an order be recharged by two attempts at once."""
+    """The database lets an order be recharged by two attempts at once, and twice by one issuer."""
     await run_sql("DROP INDEX recharge_one_running")
+    await run_sql("DROP INDEX recharge_once_per_issuer")
 
 
 async def a_refund_gets_a_new_number_for_each_try(stage: Stage, patch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,8 @@ TOLD = "every step of an order is told by its event"
 ARRIVALS = "every arrival is told once"
 # Recharges, refunds and stock.
 ONCE = "an order is recharged once, and a failed one only where two people decide"
+BESIDE = "what was recharged beside an order is before two people"
+DEFINITE = "an order goes to another issuer only after a definite no"
 UNDER_WAY = "a recharge is under way only while its order recharges"
 NUMBER = "a refund keeps the number under which it began"
 STOCK = "the stock of an offer is what orders do not hold"

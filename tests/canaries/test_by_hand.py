@@ -22,8 +22,10 @@ from models.orders import OrderTransition, RechargeAttempt, RechargeOrder
 from models.payments import PaymentAttempt, Refund
 from tests.canaries import scenarios
 from tests.canaries.rules import (
+    BESIDE,
     CHAIN,
     CHANNEL,
+    DEFINITE,
     DEPOSIT,
     ENTERED,
     NUMBER,
@@ -86,6 +88,18 @@ async def change_what_a_recharge_cost() -> None:
     await RechargeAttempt.all().update(cost_fen=F("cost_fen") - 1)
 
 
+async def recharge_beside_the_order() -> None:
+    await RechargeAttempt.all().update(state=RechargeState.SURPLUS)
+
+
+async def send_it_to_another_issuer() -> None:
+    attempt = await RechargeAttempt.get()
+    another = attempt.clone(pk=new_id())
+    another.update_from_dict({"number": 2, "issuer": "other_issuer", "issuer_order_id": None})
+    another.state = RechargeState.NOT_ACCEPTED
+    await another.save(force_create=True)
+
+
 async def renumber_a_refund() -> None:
     await Refund.all().update(out_refund_no="R1")
 
@@ -110,6 +124,8 @@ EDITS = {
         Edit(let_an_order_fail, scenarios.recharged, None, {STANDS, OWED, ONCE}),
         Edit(forget_a_payment, scenarios.recharged, None, {OWED, CHANNEL, PAID_FOR}),
         Edit(forget_a_recharge, scenarios.recharged, None, {ONCE, DEPOSIT}),
+        Edit(recharge_beside_the_order, scenarios.recharged, None, {ONCE, BESIDE}),
+        Edit(send_it_to_another_issuer, scenarios.recharged, None, {DEFINITE}),
         Edit(change_what_a_recharge_cost, scenarios.recharged, None, {DEPOSIT}),
         Edit(renumber_a_refund, scenarios.paid_too_late, None, {NUMBER}),
     )

@@ -19,6 +19,7 @@ from tests.canaries.faults import Plant
 from tests.canaries.rules import (
     ARRIVALS,
     CHANNEL,
+    DEFINITE,
     DEPOSIT,
     NUMBER,
     OWED,
@@ -80,6 +81,7 @@ CANARIES = {
         scenarios.submission_unanswered,
         {
             UNDER_WAY: "{order}",
+            DEFINITE: "{order}",
             QUEUE: "query_recharge {first_recharge}: TransitionRefused",
             RECKONING: "recharge {first_recharge} of {order} is SUBMITTED, there SUCCEEDED",
         },
@@ -121,7 +123,7 @@ CANARIES = {
     "a success is not booked": Canary(
         (faults.a_success_is_not_booked,),
         scenarios.recharged,
-        {TRANSIT: "{order}", DEPOSIT: "issuer_prepaid:card_issuer", RECKONING: "the issuer took 49750, we book 0"},
+        {TRANSIT: "{order}", DEPOSIT: "issuer_prepaid:card_issuer", RECKONING: "card_issuer took 49750, we book 0"},
     ),
     "a refund is not booked": Canary(
         (faults.a_refund_is_not_booked,),

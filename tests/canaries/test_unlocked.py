@@ -30,6 +30,7 @@ from domain.ledger.statements import Batch
 from domain.offers import operations as offers
 from domain.orders import operations as orders
 from domain.orders import transitions
+from domain.orders.creating import Wanted
 from domain.orders.lifecycle import Trigger
 from domain.orders.transitions import OrderChanged
 from domain.payments import top_ups
@@ -42,7 +43,7 @@ from models.payments import WalletTopUp
 from tests.canaries.rules import REPLAYED, STOCK
 from tests.canaries.stage import RECKONING, Stage, staged
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 _read: ContextVar[dict[str, int]] = ContextVar("read")
 
@@ -180,7 +181,7 @@ async def test_the_stock_of_an_offer(database_url: str, monkeypatch: pytest.Monk
             *(
                 orders.create(
                     viewer=customer.viewer,
-                    wanted=orders.Wanted(
+                    wanted=Wanted(
                         orders.CREATE, "key-of-the-order", customer.cards[0].id, names_offer=True, offer_id=offer.id
                     ),
                     policy=stage.world.policy,

@@ -8,8 +8,10 @@ from domain.cards import operations, queries
 from domain.cards.operations import TooManyCards
 from domain.cards.rules import CardNumberInvalid, masked, read_number
 from kernel.clock import utc_now
+from kernel.ids import new_id
 from kernel.states import CardBrand
 from models.cards import FuelCard
+from models.joining import Joined
 from tests.factories import PETROCHINA_NUMBER, SEALER, SINOPEC_NUMBER, create_card, create_viewer
 
 
@@ -76,7 +78,7 @@ class TestBind:
         one, other = await create_viewer(), await create_viewer()
         mine, theirs = await create_card(one), await create_card(other)
         assert mine.id != theirs.id
-        assert await queries.owned(viewer=one, card_id=theirs.id) is None
+        assert await queries.usable(viewer=one, card_id=theirs.id) is None
         assert [card.id for card in await queries.of_viewer(viewer=one, first=10, after=None)] == [mine.id]
 
     async def test_a_person_binds_so_many_cards_and_no_more(self) -> None:
@@ -98,3 +100,12 @@ class TestBind:
         )
         assert sum(isinstance(outcome, TooManyCards) for outcome in outcomes) == 9
         assert await FuelCard.all().count() == 3
+
+
+async def test_a_card_that_there_is_not_fails_nobody_who_asked_at_the_same_time(database: str) -> None:
+    card = await create_card(await create_viewer())
+    loader = Joined(queries.by_ids)
+    found, missing = await asyncio.gather(loader.load(card.id), loader.load(new_id()), return_exceptions=True)
+    assert not isinstance(found, BaseException)
+    assert found.id == card.id
+    assert isinstance(missing, LookupError)

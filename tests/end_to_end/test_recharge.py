@@ -35,7 +35,7 @@ mutation ($order: ID!, $key: String!) {
   }
 }"""
 ORDER = "query ($id: ID!) { order(id: $id) { state refundState failureKind } }"
-SETTLED_WITHIN_S = 20
+SETTLED_WITHIN_S = 90
 
 
 def create(house: RunningHouse, token: str, *, amount: Any = "300.00", key: str = "order-key-1") -> Any:

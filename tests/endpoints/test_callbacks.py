@@ -16,13 +16,14 @@ from domain.identity.operations import sign_in
 from domain.orders import paying
 from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
+from domain.payments.ports import Channels
 from endpoints import callbacks
 from gateways.assembly import third_parties
 from jobs.handlers import Handlers
 from jobs.worker import Worker
 from kernel.clock import utc_now
 from kernel.settings import Settings
-from kernel.states import OrderState
+from kernel.states import OrderState, PaymentMethod
 from models.jobs import Job
 from models.ledger import LedgerEntry
 from models.orders import RechargeOrder
@@ -98,6 +99,60 @@ async def test_a_recharge_runs_on_callbacks_alone(house: House, sandbox: Sandbox
     assert (await RechargeOrder.get(id=order.id)).state is OrderState.SUCCEEDED
     assert await ThirdPartyNotice.filter(applied_at__isnull=True).count() == 0
     await assert_books_are_true()
+
+
+async def order_paid_by_alipay(house: House, sandbox: Sandbox) -> RechargeOrder:
+    user = await sign_in(code=sandbox.login_code(uuid4().hex), login=house.parties.login, now=utc_now())
+    viewer = viewer_of(user.id)
+    order = await create_order(viewer, await create_card(viewer))
+    started = await paying.start_payment(
+        viewer=viewer,
+        order_id=order.id,
+        idempotency_key=uuid4().hex,
+        channels=house.parties.channels,
+        face=house.parties.face,
+        policy=replace(POLICY, payment_query_after=timedelta(minutes=10)),
+        now=utc_now(),
+        method=PaymentMethod.ALIPAY,
+        alipay_code=sandbox.alipay_code(),
+    )
+    assert started.alipay is not None
+    sandbox.pay_alipay(started.alipay.trade_no)
+    return order
+
+
+async def test_alipay_is_answered_with_its_own_word_and_applied_once(house: House, sandbox: Sandbox) -> None:
+    order = await order_paid_by_alipay(house, sandbox)
+    payment = await house.listener.one()
+    assert payment.path == "/callbacks/alipay"
+    answers = await asyncio.gather(*(house.post(payment) for _ in range(20)))
+    assert {(answer.status_code, answer.text) for answer in answers} == {(200, "success")}
+    assert await ThirdPartyNotice.filter(source="alipay").count() == 1
+    await house.work()
+    assert (await RechargeOrder.get(id=order.id)).state is OrderState.RECHARGING
+    await assert_books_are_true()
+
+
+@pytest.mark.parametrize("fault", ["forged", "altered", "sha1"])
+async def test_a_notice_that_alipay_has_not_signed_leaves_no_trace(house: House, sandbox: Sandbox, fault: str) -> None:
+    sandbox.faults(alipay_notice=fault)
+    order = await order_paid_by_alipay(house, sandbox)
+    answer = await house.post(await house.listener.one())
+    assert (answer.status_code, "success" in answer.text) == (401, False)
+    assert await ThirdPartyNotice.all().count() == 0
+    assert (await RechargeOrder.get(id=order.id)).state is OrderState.PAYING
+    assert await LedgerEntry.all().count() == 0
+
+
+async def test_alipay_is_not_heard_where_it_is_not_offered(house: House, sandbox: Sandbox) -> None:
+    await order_paid_by_alipay(house, sandbox)
+    payment = await house.listener.one()
+    channels = Channels(house.parties.channels.by([PaymentMethod.WECHAT_PAY]))
+    app = Starlette(routes=callbacks.routes(lambda: replace(house.parties, channels=channels), house.settings))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://house") as client:
+        answer = await client.post(payment.path, content=payment.body)
+    assert answer.status_code == 404
+    assert await ThirdPartyNotice.all().count() == 0
 
 
 async def test_a_hundred_copies_are_answered_and_applied_once(house: House, sandbox: Sandbox) -> None:

@@ -1,4 +1,4 @@
-"""Which scopes the development sign-in gives (RFC 6749, section 3.3)."""
+"""Which scopes a sign-in gives (RFC 6749, section 3.3)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from app import create_app
+from domain.access.rules import MINI_PROGRAM_GRANT as GRANT_TYPE
 from domain.identity.tokens import authority
-from endpoints.oauth import GRANT_TYPE
 from kernel.clock import utc_now
 from kernel.settings import Settings
 from tests.sandbox_fixtures import Sandbox

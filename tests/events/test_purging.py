@@ -154,7 +154,7 @@ class TestReaders:
             await EventStream.create(name="a", position=2, purged=2)
             await tell("a", NOW)
             with pytest.raises(HistoryGone):
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     await reader.ended()
             late = await Reader(system.hub, "a").subscribed()
             await tell("a", NOW)

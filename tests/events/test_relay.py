@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,13 +13,14 @@ import orjson
 import pytest
 import redis.asyncio
 
-from domain.events import operations, queries
-from jobs.relay import Relay
+from domain.events import operations, purges, queries
+from jobs.relay import BatchPublisher, Relay
 from jobs.wakes import WAKE_CHANNEL, RedisPublisher, forwarding_wakes
 from kernel.settings import Settings
 from models.database import connected
 from models.events import Event
-from tests.subscriptions.support import eventually, write
+from subscriptions.broadcasting import create_broadcast
+from tests.subscriptions.support import all_published, eventually, write
 
 NEVER_MS = 3_600_000
 
@@ -34,6 +35,8 @@ class Recorder:
 
     async def publish(self, channel: str, message: Any) -> None:
         await asyncio.sleep(0)
+        if channel == purges.CHANNEL:
+            return
         if self.before:
             await self.before()
         if self.fails:
@@ -71,6 +74,68 @@ async def test_a_commit_is_published_at_once_and_in_order(database: str, recorde
     assert await unpublished() == 0
 
 
+class BatchRecorder(Recorder):
+    """The same, which takes a batch at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[int] = []
+
+    async def publish_all(self, messages: Sequence[tuple[str, str]]) -> None:
+        # What tells of changes goes before all events.
+        assert purges.CHANNEL not in {channel for channel, _ in messages[1:]}
+        self.batches.append(sum(channel != purges.CHANNEL for channel, _ in messages))
+        if self.fails:
+            self.fails -= 1
+            raise ConnectionError("gone")
+        for channel, message in messages:
+            await self.publish(channel, message)
+
+
+async def test_a_batch_goes_out_in_one_call(database: str) -> None:
+    batched = BatchRecorder()
+    await write("a", 25)
+    async with relaying(batched, relay_batch_size_max=10):
+        await eventually(lambda: len(batched.sent) == 25)
+    assert batched.sent == [("a", position) for position in range(1, 26)]
+    assert batched.batches == [10, 10, 5]
+
+
+async def test_a_batch_that_did_not_go_out_goes_out_again(database: str) -> None:
+    batched = BatchRecorder()
+    batched.fails = 1
+    await write("a", 3)
+    async with relaying(batched):
+        await eventually(lambda: len(batched.sent) == 3)
+    assert batched.batches == [3, 3]
+    assert await unpublished() == 0
+
+
+@asynccontextmanager
+async def closing(publisher: RedisPublisher) -> AsyncIterator[RedisPublisher]:
+    try:
+        yield publisher
+    finally:
+        await publisher.close()
+
+
+async def test_redis_passes_a_batch_on_in_its_order(redis_url: str) -> None:
+    messages = [("one", "1"), ("other", "2"), ("one", "3"), ("one", "四")]
+    async with redis.asyncio.Redis.from_url(redis_url) as client, client.pubsub() as heard:
+        await heard.subscribe("one", "other")
+        broadcast = create_broadcast(Settings(redis_url=redis_url))
+        assert isinstance(broadcast, BatchPublisher)
+        async with broadcast, closing(RedisPublisher(redis_url)) as other:
+            await broadcast.publish_all(messages)
+            await other.publish_all(messages)
+        arrived: list[tuple[str, str]] = []
+        while len(arrived) < 8:
+            message = await heard.get_message(ignore_subscribe_messages=True, timeout=10)
+            if message:
+                arrived.append((message["channel"].decode(), message["data"].decode()))
+    assert arrived == messages * 2
+
+
 async def test_what_was_committed_before_it_started_is_published(database: str, recorder: Recorder) -> None:
     await write("a", 25)
     async with relaying(recorder, relay_batch_size_max=10):
@@ -83,6 +148,7 @@ async def test_a_commit_of_another_process_is_found_by_polling(database: str, re
         # An update tells nobody, as a commit elsewhere does.
         await write("a")
         await eventually(lambda: len(recorder.sent) == 1)
+        await eventually(all_published)
         await Event.all().update(published_at=None)
         await eventually(lambda: len(recorder.sent) == 2)
     assert recorder.sent == [("a", 1), ("a", 1)]
@@ -109,7 +175,7 @@ async def test_no_transaction_is_open_while_a_message_is_sent(database: str, rec
     async def write_meanwhile() -> None:
         recorder.before = None
         # SQLite has one writer: this would hang behind a transaction of the relay.
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             wrote.extend(await write("other"))
 
     recorder.before = write_meanwhile
@@ -198,7 +264,7 @@ async def test_stopping_does_not_wait_for_a_broken_broadcaster(database: str, re
     relay = Relay(recorder, Settings(relay_poll_interval_ms=NEVER_MS))
     await relay.start()
     await write("a")
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         await relay.stop()
     assert await unpublished() == 1
 
@@ -224,6 +290,7 @@ class TestAcrossProcesses:
         async with relaying(recorder, redis_url=redis_url), redis.asyncio.Redis.from_url(redis_url) as client:
             await write("a")
             await eventually(lambda: len(recorder.sent) == 1)
+            await eventually(all_published)
             await Event.all().update(published_at=None)
             await eventually(lambda: client.publish(WAKE_CHANNEL, ""))
             await eventually(lambda: len(recorder.sent) == 2)

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from functools import lru_cache
 
 import pytest
 
 from domain.orders.ports import ThirdParties
-from gateways import assembly
 from gateways.assembly import third_parties
-from gateways.signing import load_private_key
 from kernel.settings import Settings
 from tests.gateways.stand_ins import SHORT_TIMEOUT_S, TIMEOUT_S, Listener, Signer, listening, read_private_key
 from tests.sandbox_fixtures import Sandbox
-
-
-@pytest.fixture(scope="session", autouse=True)
-def keys_read_once() -> Iterator[None]:
-    """Checking a private key takes 40 ms; these tests would do it two hundred times for the same two keys."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(assembly, "load_private_key", lru_cache(load_private_key))
-        yield
 
 
 @pytest.fixture

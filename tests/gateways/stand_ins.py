@@ -27,8 +27,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from domain.cards.ports import RechargeRequest
 from domain.payments.ports import PaymentChannel, PrepayRequest, RefundRequest
-from gateways.assembly import KeySource, issuer_keys, wechat_pay_keys
+from gateways.assembly_issuers import issuer, issuer_keys
+from gateways.assembly_payments import wechat_pay, wechat_pay_keys, wires_of
 from gateways.issuer import Issuer
+from gateways.key_source import KeySource
 from gateways.wechat_pay import WeChatPay
 from kernel.ids import new_id, numbered
 from kernel.settings import Settings
@@ -37,10 +39,10 @@ from tests.sandbox_fixtures import Sandbox
 
 CARD_NUMBER = "1000111234567890123"
 AMOUNT_FEN = 50_000
-TIMEOUT_S = 2.0
+TIMEOUT_S = 20.0
 SHORT_TIMEOUT_S = 0.3
 POLL_INTERVAL_S = 0.005
-ARRIVAL_TIMEOUT_S = 10.0
+ARRIVAL_TIMEOUT_S = 60.0
 
 # Reading the certificate authorities takes longer than most of these tests, and none of them speaks TLS.
 TLS = httpx.create_ssl_context()
@@ -203,21 +205,15 @@ class Altering(httpx.AsyncBaseTransport):
 
 
 @asynccontextmanager
-async def channel_on(settings: Settings, transport: httpx.AsyncBaseTransport) -> AsyncIterator[WeChatPay]:
+async def channel_on(
+    settings: Settings, transport: httpx.AsyncBaseTransport, *, url: str = ""
+) -> AsyncIterator[WeChatPay]:
     keys = wechat_pay_keys(KeySource(settings))
     assert keys is not None
-    async with httpx.AsyncClient(base_url=settings.sandbox_url, transport=transport, trust_env=False) as client:
-        yield WeChatPay(
-            client=client,
-            keys=keys,
-            app_id=settings.wechat_pay_sp_appid,
-            mchid=settings.wechat_pay_sp_mchid,
-            sub_mchid=settings.wechat_pay_sub_mchid,
-            sub_mchids=frozenset({settings.wechat_pay_sub_mchid, settings.backup_sub_mchid}),
-            notify_url=f"{settings.base_url}/callbacks/wechat-pay",
-            timeout_s=settings.third_party_timeout_s,
-            age_max_s=settings.callback_age_max_s,
-        )
+    async with httpx.AsyncClient(base_url=url or settings.sandbox_url, transport=transport, trust_env=False) as client:
+        _, (wire,) = wires_of(settings, keys, [client])
+        sub_mchids = frozenset({settings.wechat_pay_sub_mchid, settings.backup_sub_mchid})
+        yield wechat_pay(settings, wire, sub_mchid=settings.wechat_pay_sub_mchid, sub_mchids=sub_mchids)
 
 
 @asynccontextmanager
@@ -225,14 +221,7 @@ async def issuer_on(settings: Settings, transport: httpx.AsyncBaseTransport) -> 
     keys = issuer_keys(KeySource(settings))
     assert keys is not None
     async with httpx.AsyncClient(base_url=settings.sandbox_url, transport=transport, trust_env=False) as client:
-        yield Issuer(
-            client=client,
-            keys=keys,
-            partner_id=settings.issuer_partner_id,
-            notify_url=f"{settings.base_url}/callbacks/issuer",
-            timeout_s=settings.third_party_timeout_s,
-            age_max_s=settings.callback_age_max_s,
-        )
+        yield issuer(settings, client, keys)
 
 
 def now() -> datetime:

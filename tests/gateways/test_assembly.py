@@ -11,16 +11,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from domain.orders.ports import ThirdParties
 from gateways import assembly
-from gateways.assembly import ThirdPartySettingsWrong, open_client_of, third_parties
+from gateways.assembly import third_parties
+from gateways.connections import open_client_of
+from gateways.key_source import ThirdPartySettingsWrong
 from kernel.settings import Environment, Settings
+from kernel.states import PaymentMethod
 from tests.gateways.stand_ins import Signer
 from tests.sandbox_fixtures import Sandbox
 
 SETTINGS = {
     "YOUKA_WECHAT_PAY_CERTIFICATE_SERIAL",
     "YOUKA_WECHAT_PAY_PRIVATE_KEY_PATH",
-    "YOUKA_WECHAT_PAY_PLATFORM_SERIAL",
-    "YOUKA_WECHAT_PAY_PLATFORM_KEY_PATH",
     "YOUKA_WECHAT_PAY_API_V3_KEY",
     "YOUKA_WECHAT_OPEN_APP_SECRET",
     "YOUKA_TENCENT_SECRET_ID",
@@ -30,7 +31,17 @@ SETTINGS = {
     "YOUKA_ISSUER_SECRET",
 }
 # Of platforms that production may do without.
-OPTIONAL_SETTINGS = {"YOUKA_TENCENT_LBS_KEY", "YOUKA_TENCENT_LBS_SECRET", "YOUKA_PRICE_PLATFORM_SECRET"}
+OPTIONAL_SETTINGS = {
+    "YOUKA_TENCENT_LBS_KEY",
+    "YOUKA_TENCENT_LBS_SECRET",
+    "YOUKA_PRICE_PLATFORM_SECRET",
+    "YOUKA_WECHAT_PAY_PLATFORM_SERIAL",
+    "YOUKA_WECHAT_PAY_PUBLIC_KEY_ID",
+    "YOUKA_ALIPAY_PRIVATE_KEY_PATH",
+    "YOUKA_ALIPAY_PUBLIC_KEY_PATH",
+    "YOUKA_BANK_PRIVATE_KEY_PATH",
+    "YOUKA_BANK_PUBLIC_KEY_PATH",
+}
 OWN_SETTINGS = {
     "YOUKA_PUBLIC_URL",
     "YOUKA_WECHAT_PAY_SP_APPID",
@@ -59,7 +70,7 @@ async def test_in_development_the_sandbox_stands_in(sandbox: Sandbox) -> None:
         "1900000109",
         "1900000209",
     )
-    assert [each.sub_mchid for each in parties.channels.routes] == ["1900000209", "1900000210"]
+    assert [each.sub_mchid for each in parties.channels.routes] == ["1900000209", "1900000210", "2088000100000001"]
 
 
 async def test_in_production_every_missing_setting_is_named(sandbox: Sandbox) -> None:
@@ -134,9 +145,9 @@ class TestBackupRoute:
     ) -> None:
         addresses: list[str] = []
 
-        def open_client(url: str, settings: Settings) -> httpx.AsyncClient:
+        def open_client(url: str, settings: Settings, **guarded: Any) -> httpx.AsyncClient:
             addresses.append(url)
-            return open_client_of(url, settings)
+            return open_client_of(url, settings, **guarded)
 
         monkeypatch.setattr(assembly, "open_client_of", open_client)
         parties = await opened(Settings(**{**production, "wechat_pay_backup_sub_mchid": "1900000003"}))
@@ -164,7 +175,8 @@ class TestBackupRoute:
 
     async def test_development_can_do_without(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("YOUKA_WECHAT_PAY_BACKUP_SUB_MCHID", "")
-        assert len((await opened(sandbox.settings())).channels.routes) == 1
+        channels = (await opened(sandbox.settings())).channels
+        assert len(channels.by([PaymentMethod.WECHAT_PAY])) == 1
 
 
 async def test_the_machines_proxies_are_not_asked(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
@@ -188,6 +200,10 @@ class TestPlatforms:
         ("half", "missing"),
         [
             ({"price_platform_url": "https://prices.example"}, {"YOUKA_PRICE_PLATFORM_SECRET"}),
+            (
+                {"bank_url": "https://bank.example"},
+                {"YOUKA_BANK_CUSTOMER_ID", "YOUKA_BANK_PRIVATE_KEY_PATH", "YOUKA_BANK_PUBLIC_KEY_PATH"},
+            ),
             ({"tencent_lbs_key": "key"}, {"YOUKA_TENCENT_LBS_SECRET"}),
             (
                 {"tencent_sms_sdk_app_id": "1400000000"},

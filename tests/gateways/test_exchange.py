@@ -108,7 +108,7 @@ async def test_a_trickle_cannot_outlast_the_budget() -> None:
             started = time.monotonic()
             with pytest.raises(Unsettled, match="timeout"):
                 await exchange(client, lambda: client.build_request("GET", "/"), budget_s=0.2)
-            assert time.monotonic() - started < 1
+            assert time.monotonic() - started < 4
             await hung_up.wait()
 
 

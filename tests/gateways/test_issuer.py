@@ -148,13 +148,15 @@ class TestRefused:
 
 
 class TestUnknown:
-    async def test_accepted_and_no_answer(self, hasty_parties: ThirdParties, sandbox: Sandbox) -> None:
+    async def test_accepted_and_no_answer(
+        self, issuer: CardIssuer, hasty_parties: ThirdParties, sandbox: Sandbox
+    ) -> None:
         sandbox.faults(issuer="accept_then_timeout", times=1)
         request = create_recharge()
         with pytest.raises(IssuerUnavailable, match="submit"):
             await hasty_parties.issuer.submit(request)
         await sandbox.wait_until(lambda: sandbox.recharge(request.attempt_id)["state"] == "SUCCEEDED")
-        assert (await hasty_parties.issuer.query(request.attempt_id)).state is IssuerOrderState.SUCCEEDED
+        assert (await issuer.query(request.attempt_id)).state is IssuerOrderState.SUCCEEDED
 
     async def test_an_error_before_it_was_accepted(self, issuer: CardIssuer, sandbox: Sandbox) -> None:
         sandbox.faults(issuer="error_500")

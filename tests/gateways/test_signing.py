@@ -15,6 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from gateways.signing import (
     KeyUnreadable,
+    MemorySigner,
     NotDecryptable,
     decrypt,
     encrypt,
@@ -23,7 +24,7 @@ from gateways.signing import (
     load_aes_key,
     load_private_key,
     load_public_key,
-    sign,
+    signature_text,
     signed_lines,
 )
 
@@ -46,10 +47,10 @@ def sign_by_hand(key: rsa.RSAPrivateKey, message: bytes) -> str:
 
 
 class TestSigning:
-    def test_a_request_is_signed_over_the_five_lines_of_the_documentation(self, key: rsa.RSAPrivateKey) -> None:
+    async def test_a_request_is_signed_over_the_five_lines_of_the_documentation(self, key: rsa.RSAPrivateKey) -> None:
         message = signed_lines("GET", "/v3/certificates", "1554208460", "593BEC0C930BF1AFEB40B4A08C8FB242", b"")
         assert message == b"GET\n/v3/certificates\n1554208460\n593BEC0C930BF1AFEB40B4A08C8FB242\n\n"
-        assert sign(key, message) == sign_by_hand(key, message)
+        assert await signature_text(MemorySigner(key), message) == sign_by_hand(key, message)
 
     def test_a_body_is_signed_byte_by_byte(self) -> None:
         assert signed_lines("POST", '{"a":"油"}'.encode()) == b'POST\n{"a":"\xe6\xb2\xb9"}\n'
@@ -162,3 +163,8 @@ class TestKeys:
 )
 def test_freshness_reaches_as_far_back_as_forward(timestamp: str, *, fresh: bool) -> None:
     assert is_fresh(timestamp, now=NOW, age_max_s=300) is fresh
+
+
+def test_a_key_is_read_once_since_reading_tries_its_primes(key: rsa.RSAPrivateKey) -> None:
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    assert load_private_key(pem) is load_private_key(bytes(bytearray(pem)))

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from domain.identity.ports import PhoneCodeRefused, PhoneNumbers, PhoneUnavailable
 from domain.messages.ports import MessageSender, MessagesUnavailable, Outcome, Sending
 from domain.orders.ports import ThirdParties
-from gateways.assembly import open_client_of
+from gateways.connections import open_client_of
 from gateways.wechat_open_token import AccessTokens, TokenUnavailable
 from kernel.settings import SANDBOX_ARRIVAL_TEMPLATE_ID, Settings
 from kernel.states import MessageTemplate
@@ -158,14 +158,14 @@ class TestPhones:
 
     @pytest.mark.parametrize("mode", ["error_500", "quota", "busy", "timeout"])
     async def test_a_platform_that_fails_spends_nothing(
-        self, hasty_parties: ThirdParties, sandbox: Sandbox, mode: str
+        self, phones: PhoneNumbers, hasty_parties: ThirdParties, sandbox: Sandbox, mode: str
     ) -> None:
-        phones = hasty_parties.platforms.phones
-        assert phones is not None
+        hasty = hasty_parties.platforms.phones
+        assert hasty is not None
         code = sandbox.control("wx-phone")["code"]
         sandbox.faults(wechat_open=mode)
         with pytest.raises(PhoneUnavailable):
-            await phones.phone_of(code)
+            await hasty.phone_of(code)
         sandbox.clear_faults()
         assert (await phones.phone_of(code)).country == "86"
 

@@ -12,7 +12,14 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from domain.orders.ports import ThirdParties
-from domain.payments.ports import ChannelRefundState, ChannelRefused, ChannelUnavailable, PaymentChannel, TradeState
+from domain.payments.ports import (
+    ChannelRefundState,
+    ChannelRefused,
+    ChannelUnavailable,
+    PaymentChannel,
+    PaymentParameters,
+    TradeState,
+)
 from kernel.ids import new_id, numbered
 from kernel.settings import Settings
 from tests.gateways.stand_ins import (
@@ -89,17 +96,20 @@ class TestPrepay:
         assert sandbox.payment(request.out_trade_no)["description"] == "油" * 127
 
 
-def test_payment_parameters_are_signed_for_the_mini_program(channel: PaymentChannel, sandbox: Sandbox) -> None:
+async def test_payment_parameters_are_signed_for_the_mini_program(channel: PaymentChannel, sandbox: Sandbox) -> None:
     """The four lines of 小程序调起支付, checked with the merchant's public key and nothing of the gateways."""
     at = datetime(2014, 10, 30, 3, 8, 19, 900_000, tzinfo=UTC)
-    parameters = channel.payment_parameters(prepay_id="wx201410272009395522657a690389285100", now=at)
+    parameters = await channel.payment_parameters(prepay_id="wx201410272009395522657a690389285100", now=at)
+    assert isinstance(parameters, PaymentParameters)
     assert (parameters.app_id, parameters.time_stamp, parameters.sign_type) == (channel.app_id, "1414638499", "RSA")
     assert parameters.package == "prepay_id=wx201410272009395522657a690389285100"
     assert len(parameters.nonce_str) == 32
     message = f"{channel.app_id}\n1414638499\n{parameters.nonce_str}\n{parameters.package}\n".encode()
     key = read_private_key(sandbox.keys / "wechat_pay_private_key.pem").public_key()
     key.verify(b64decode(parameters.pay_sign), message, PKCS1v15(), SHA256())
-    assert channel.payment_parameters(prepay_id="wx1", now=at).nonce_str != parameters.nonce_str
+    another = await channel.payment_parameters(prepay_id="wx1", now=at)
+    assert isinstance(another, PaymentParameters)
+    assert another.nonce_str != parameters.nonce_str
 
 
 class TestQuery:
@@ -236,13 +246,13 @@ class TestUnavailable:
         assert (await channel.prepay(create_prepay())).startswith("wx")
 
     async def test_a_lost_answer_leaves_an_order_that_is_found_again(
-        self, hasty_parties: ThirdParties, sandbox: Sandbox
+        self, channel: PaymentChannel, hasty_parties: ThirdParties, sandbox: Sandbox
     ) -> None:
         sandbox.faults(payment="timeout", times=1)
         request = create_prepay()
         with pytest.raises(ChannelUnavailable, match="prepay"):
             await hasty_parties.channels.main.prepay(request)
-        assert await hasty_parties.channels.main.prepay(request) == sandbox.payment(request.out_trade_no)["prepay_id"]
+        assert await channel.prepay(request) == sandbox.payment(request.out_trade_no)["prepay_id"]
 
     async def test_nobody_listens(self, settings: Settings, free_port: int) -> None:
         absent = settings.model_copy(update={"sandbox_port": free_port})

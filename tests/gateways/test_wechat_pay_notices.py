@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -74,7 +75,7 @@ class TestFromTheSandbox:
         delivery = await listener.one()
         assert delivery.path == "/callbacks/wechat-pay"
         assert request.out_trade_no.encode() not in delivery.body
-        notice = channel.open_notice(headers=delivery.headers, body=delivery.body, now=now())
+        notice = await channel.open_notice(headers=delivery.headers, body=delivery.body, now=now())
         assert notice.refund is None
         assert notice.trade == await channel.query(request.out_trade_no)
         assert notice.trade.state is TradeState.SUCCESS
@@ -96,7 +97,7 @@ class TestFromTheSandbox:
         request = create_refund(await create_paid_order(sandbox, channel))
         accepted = await channel.refund(request)
         delivery = (await listener.wait_for(2))[1]
-        notice = channel.open_notice(headers=delivery.headers, body=delivery.body, now=now())
+        notice = await channel.open_notice(headers=delivery.headers, body=delivery.body, now=now())
         assert notice.trade is None
         assert notice.refund is not None
         assert (notice.refund.state, notice.refund.amount_fen) == (state, AMOUNT_FEN)
@@ -112,17 +113,22 @@ class TestFromTheSandbox:
         first, second = await listener.wait_for(2)
         assert first.headers["wechatpay-nonce"] != second.headers["wechatpay-nonce"]
         opened = [
-            channel.open_notice(headers=each.headers, body=each.body, now=now()) for each in (first, second, first)
+            await channel.open_notice(headers=each.headers, body=each.body, now=now())
+            for each in (first, second, first)
         ]
-        assert opened[0] == opened[1] == opened[2]
+        assert opened[0] == opened[2]
+        assert replace(opened[1], nonce=opened[0].nonce) == opened[0]
+        assert opened[1].nonce != opened[0].nonce
         other = await create_paid_order(sandbox, channel)
         third = (await listener.wait_for(3))[2]
         assert other.out_trade_no != request.out_trade_no
-        assert channel.open_notice(headers=third.headers, body=third.body, now=now()).notice_id != opened[0].notice_id
+        third_opened = await channel.open_notice(headers=third.headers, body=third.body, now=now())
+        assert third_opened.notice_id != opened[0].notice_id
 
     async def test_header_names_in_any_case(self, channel: PaymentChannel, delivery: Delivery) -> None:
         headers = {name.upper(): value for name, value in delivery.headers.items()}
-        assert channel.open_notice(headers=headers, body=delivery.body, now=now()).trade is not None
+        notice = await channel.open_notice(headers=headers, body=delivery.body, now=now())
+        assert notice.trade is not None
 
 
 class TestRefused:
@@ -131,7 +137,7 @@ class TestRefused:
             altered = bytearray(delivery.body)
             altered[position] ^= 1
             with pytest.raises(NoticeRefused, match="signature"):
-                channel.open_notice(headers=delivery.headers, body=bytes(altered), now=now())
+                await channel.open_notice(headers=delivery.headers, body=bytes(altered), now=now())
 
     @pytest.mark.parametrize("name", ["serial", "timestamp", "nonce", "signature"])
     async def test_a_header_that_is_missing_or_empty(
@@ -140,7 +146,7 @@ class TestRefused:
         without = {key: value for key, value in delivery.headers.items() if key != f"wechatpay-{name}"}
         for headers in (without, {**without, f"wechatpay-{name}": ""}):
             with pytest.raises(NoticeRefused, match="unsigned"):
-                channel.open_notice(headers=headers, body=delivery.body, now=now())
+                await channel.open_notice(headers=headers, body=delivery.body, now=now())
 
     async def test_another_nonce_or_time_under_the_signature(self, channel: PaymentChannel, delivery: Delivery) -> None:
         for name, value in (
@@ -148,7 +154,7 @@ class TestRefused:
             ("wechatpay-timestamp", str(int(delivery.headers["wechatpay-timestamp"]) + 1)),
         ):
             with pytest.raises(NoticeRefused, match="signature"):
-                channel.open_notice(headers={**delivery.headers, name: value}, body=delivery.body, now=now())
+                await channel.open_notice(headers={**delivery.headers, name: value}, body=delivery.body, now=now())
 
     async def test_the_signature_of_one_notice_under_another(
         self, channel: PaymentChannel, sandbox: Sandbox, listener: Listener
@@ -157,19 +163,23 @@ class TestRefused:
         await create_paid_order(sandbox, channel)
         first, second = await listener.wait_for(2)
         with pytest.raises(NoticeRefused, match="signature"):
-            channel.open_notice(headers=first.headers, body=second.body, now=now())
+            await channel.open_notice(headers=first.headers, body=second.body, now=now())
 
     @pytest.mark.parametrize("shift_s", [-310, 310])
     async def test_stale_or_from_the_future(self, channel: PaymentChannel, delivery: Delivery, shift_s: int) -> None:
         with pytest.raises(NoticeRefused, match="old"):
-            channel.open_notice(headers=delivery.headers, body=delivery.body, now=now() + timedelta(seconds=shift_s))
-        channel.open_notice(headers=delivery.headers, body=delivery.body, now=now() + timedelta(seconds=shift_s // 2))
+            await channel.open_notice(
+                headers=delivery.headers, body=delivery.body, now=now() + timedelta(seconds=shift_s)
+            )
+        await channel.open_notice(
+            headers=delivery.headers, body=delivery.body, now=now() + timedelta(seconds=shift_s // 2)
+        )
 
     async def test_a_signature_probe(self, channel: PaymentChannel, delivery: Delivery) -> None:
         """WeChat Pay itself sends false signatures now and then, to see whether they are checked."""
         headers = {**delivery.headers, "wechatpay-signature": "WECHATPAY/SIGNTEST/" + "A" * 325}
         with pytest.raises(NoticeRefused, match="signature"):
-            channel.open_notice(headers=headers, body=delivery.body, now=now())
+            await channel.open_notice(headers=headers, body=delivery.body, now=now())
 
     async def test_a_forger_with_a_key_of_his_own(
         self, channel: PaymentChannel, platform: Signer, settings: Settings
@@ -177,21 +187,21 @@ class TestRefused:
         forger = Signer(generate_private_key(65537, 2048), platform.secret, platform.serial)
         body = forger.pay_notice("TRANSACTION.SUCCESS", trade_document(settings))
         with pytest.raises(NoticeRefused, match="signature"):
-            channel.open_notice(headers=forger.pay_headers(body), body=body, now=now())
+            await channel.open_notice(headers=forger.pay_headers(body), body=body, now=now())
         own_serial = Signer(forger.key, platform.secret, "FORGED")
         with pytest.raises(NoticeRefused, match="unknown key"):
-            channel.open_notice(headers=own_serial.pay_headers(body), body=body, now=now())
+            await channel.open_notice(headers=own_serial.pay_headers(body), body=body, now=now())
 
     async def test_sealed_with_another_key(self, channel: PaymentChannel, platform: Signer, settings: Settings) -> None:
         other = Signer(platform.key, b"0" * 32, platform.serial)
         body = other.pay_notice("TRANSACTION.SUCCESS", trade_document(settings))
         with pytest.raises(NoticeRefused, match="does not open"):
-            channel.open_notice(headers=other.pay_headers(body), body=body, now=now())
+            await channel.open_notice(headers=other.pay_headers(body), body=body, now=now())
 
     @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{}", b'{"id":"EV-1"}', b"\xc3\xa9"])
     async def test_signed_nonsense(self, channel: PaymentChannel, platform: Signer, body: bytes) -> None:
         with pytest.raises(NoticeRefused):
-            channel.open_notice(headers=platform.pay_headers(body), body=body, now=now())
+            await channel.open_notice(headers=platform.pay_headers(body), body=body, now=now())
 
     @pytest.mark.parametrize(
         "change",
@@ -213,7 +223,7 @@ class TestRefused:
         change(notice)
         body = json.dumps(notice).encode()
         with pytest.raises(NoticeRefused):
-            channel.open_notice(headers=platform.pay_headers(body), body=body, now=now())
+            await channel.open_notice(headers=platform.pay_headers(body), body=body, now=now())
 
     @pytest.mark.parametrize(
         "changes",
@@ -239,10 +249,11 @@ class TestRefused:
         self, channel: PaymentChannel, platform: Signer, settings: Settings, changes: dict[str, Any]
     ) -> None:
         good = platform.pay_notice("TRANSACTION.SUCCESS", trade_document(settings))
-        assert channel.open_notice(headers=platform.pay_headers(good), body=good, now=now()).trade is not None
+        opened = await channel.open_notice(headers=platform.pay_headers(good), body=good, now=now())
+        assert opened.trade is not None
         body = platform.pay_notice("TRANSACTION.SUCCESS", trade_document(settings, **changes))
         with pytest.raises(NoticeRefused):
-            channel.open_notice(headers=platform.pay_headers(body), body=body, now=now())
+            await channel.open_notice(headers=platform.pay_headers(body), body=body, now=now())
 
     @pytest.mark.parametrize(
         ("event", "changes"),
@@ -267,17 +278,18 @@ class TestRefused:
         changes: dict[str, Any],
     ) -> None:
         good = platform.pay_notice("REFUND.SUCCESS", refund_document(settings), kind="refund")
-        assert channel.open_notice(headers=platform.pay_headers(good), body=good, now=now()).refund is not None
+        opened = await channel.open_notice(headers=platform.pay_headers(good), body=good, now=now())
+        assert opened.refund is not None
         body = platform.pay_notice(event, refund_document(settings, **changes), kind="refund")
         with pytest.raises(NoticeRefused):
-            channel.open_notice(headers=platform.pay_headers(body), body=body, now=now())
+            await channel.open_notice(headers=platform.pay_headers(body), body=body, now=now())
 
     async def test_a_refusal_says_nothing_of_what_was_sent(
         self, channel: PaymentChannel, platform: Signer, settings: Settings
     ) -> None:
         body = platform.pay_notice("TRANSACTION.SUCCESS", trade_document(settings, amount={"total": "SECRET"}))
         with pytest.raises(NoticeRefused) as refused:
-            channel.open_notice(headers=platform.pay_headers(body), body=body, now=now())
+            await channel.open_notice(headers=platform.pay_headers(body), body=body, now=now())
         assert "SECRET" not in str(refused.value)
 
 
@@ -286,6 +298,6 @@ async def test_another_merchants_payment_is_told_as_it_is(
 ) -> None:
     """Whose money it is, is for the payments room to compare; the facts name app and merchants as they came."""
     body = platform.pay_notice("TRANSACTION.SUCCESS", trade_document(settings, sub_mchid="1900000999"))
-    notice = parties.channels.main.open_notice(headers=platform.pay_headers(body), body=body, now=now())
+    notice = await parties.channels.main.open_notice(headers=platform.pay_headers(body), body=body, now=now())
     assert notice.trade is not None
     assert notice.trade.sub_mchid == "1900000999"

@@ -22,6 +22,7 @@ from kernel.states import CodePurpose
 from models.messages import SmsCode
 from tests.factories import SEALER, create_viewer
 from tests.sandbox_fixtures import Sandbox
+from tests.silence import patient_third_parties
 
 POLICY = replace(CodePolicy.of(Settings()), per_phone_max=3, per_user_max=4, per_address_max=5)
 PHONE = "13800001234"
@@ -172,7 +173,7 @@ class TestCodes:
 class TestOnTheSandbox:
     @pytest.fixture
     async def sms(self, sandbox: Sandbox) -> AsyncIterator[SmsSender]:
-        async with third_parties(sandbox.settings(third_party_timeout_s=0.5)) as parties:
+        async with patient_third_parties(sandbox.settings()) as parties:
             assert parties.platforms.sms is not None
             yield parties.platforms.sms
 

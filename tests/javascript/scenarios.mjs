@@ -4,6 +4,7 @@ import readline from "node:readline";
 import { createClient as createSocketClient } from "graphql-ws";
 import { createClient as createEventsClient } from "graphql-sse";
 import { EventSource } from "eventsource";
+import { auditServer } from "graphql-http";
 import WebSocket from "ws";
 
 const tell = (what, value) => process.stdout.write(JSON.stringify({ what, value }) + "\n");
@@ -119,6 +120,12 @@ const scenarios = {
     source.addEventListener("complete", () => tell("complete", true));
     await told();
     source.close();
+  },
+
+  // The audits of GraphQL over HTTP: what the server must, should and may do.
+  async audits({ url }) {
+    const results = await auditServer({ url: `http://${url}/graphql` });
+    tell("audits", results.map(({ id, name, status, reason }) => ({ id, name, status, reason })));
   },
 };
 

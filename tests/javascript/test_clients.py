@@ -1,4 +1,4 @@
-"""The JavaScript clients that people use, against the server: graphql-ws, graphql-sse and EventSource."""
+"""The JavaScript clients that people use, and graphql-http's audits, against the server."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from tests.subscriptions.serving import (
 from tests.subscriptions.support import eventually, running, settings_for, write
 
 READ = "subscription Read($after: String) { journal(after: $after) { number cursor } }"
+AUDITS = 61
 LONG = {"type": "subscribe", "id": "1", "payload": {"query": "subscription { ticks(to: 9, everyS: 9) }"}}
 
 
@@ -143,3 +144,12 @@ class TestEvents:
                 assert [await scenario.value("number") for _ in range(2)] == [expected + 1, expected + 2]
                 expected += 2
             await scenario.tell("enough")
+
+
+class TestConformance:
+    async def test_every_audit_of_graphql_over_http_passes(self, address: Served, play: Play) -> None:
+        async with play("audits", url=address) as scenario:
+            audits = await scenario.value("audits")
+        # Warnings are for what a server should and may do; this one does all of it.
+        assert [audit for audit in audits if audit["status"] != "ok"] == []
+        assert len(audits) == AUDITS

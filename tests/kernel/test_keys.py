@@ -46,3 +46,13 @@ def test_production_takes_what_it_is_given(tmp_path: Path) -> None:
     assert keys.token_key(given).as_dict() == made.as_dict()
     assert keys.sealer(given).open(keys.sealer(given).seal("1", owner="a"), owner="a") == "1"
     assert not (tmp_path / "empty").exists()
+
+
+def test_what_is_no_key_is_named_and_not_shown(tmp_path: Path) -> None:
+    path = tmp_path / "none.pem"
+    path.write_text("none-5521")
+    for given, read in (({"data_key": "none-5521"}, keys.sealer), ({"token_key_path": path}, keys.token_key)):
+        (name,) = given
+        with pytest.raises(keys.KeyUnusable, match=f"YOUKA_{name.upper()}") as unusable:
+            read(Settings(data_dir=tmp_path, **given))
+        assert "none-5521" not in str(unusable.value)

@@ -19,6 +19,8 @@ IN_DESIGN = {
     "channel_clearing:{channel}:{sub_mchid}",
     "escrow:operating",
     "escrow:reserve",
+    "escrow:operating_held",
+    "escrow:reserve_held",
     "issuer_prepaid:{issuer}",
     "customer_prepaid:{user}",
     "customer_held:{user}",
@@ -28,6 +30,7 @@ IN_DESIGN = {
     "fee_expense",
     "commission_income",
     "loss",
+    "company_drawings",
     "suspense:{channel}",
 }
 OUTSIDE = [

@@ -12,7 +12,6 @@ from domain.events.streams import EventType, arrivals_stream
 from domain.identity.viewer import Viewer
 from domain.messages import consents, scanning
 from domain.messages.policy import Policy
-from gateways.assembly import third_parties
 from jobs.assembly import working
 from kernel.clock import utc_now
 from kernel.ids import new_id
@@ -23,13 +22,14 @@ from models.identity import User
 from models.messages import OutgoingMessage
 from tests.factories import SEALER, create_card, create_viewer
 from tests.sandbox_fixtures import Sandbox
+from tests.silence import patient_third_parties
 
 append_event = transactional(append)
 
 
 @pytest.fixture
 def settings(sandbox: Sandbox, database: str) -> Settings:
-    return sandbox.settings(database_url=database, message_scan_interval_s=0.1, third_party_timeout_s=1.0)
+    return sandbox.settings(database_url=database, message_scan_interval_s=0.1)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ async def arrived(settings: Settings, sandbox: Sandbox) -> Viewer:
 
 
 async def settled(state: MessageState) -> OutgoingMessage:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             message = await OutgoingMessage.get_or_none()
             if message and message.state is state:
@@ -88,7 +88,7 @@ async def test_what_becomes_of_it(
     left: int,
 ) -> None:
     sandbox.faults(wechat_open=fault, times=1)
-    async with third_parties(settings) as parties, working(settings, parties, SEALER):
+    async with patient_third_parties(settings) as parties, working(settings, parties, SEALER):
         await settled(state)
     assert sent_to(sandbox, await openid_of(arrived)) == sent
     standing = {each.template: each.left for each in await consents.standings(user_id=arrived.user_id)}
@@ -97,6 +97,6 @@ async def test_what_becomes_of_it(
 
 async def test_a_token_that_cannot_be_had_delays_it(arrived: Viewer, settings: Settings, sandbox: Sandbox) -> None:
     sandbox.faults(wechat_open="token_error_500", times=3)
-    async with third_parties(settings) as parties, working(settings, parties, SEALER):
+    async with patient_third_parties(settings) as parties, working(settings, parties, SEALER):
         await settled(MessageState.SENT)
     assert sent_to(sandbox, await openid_of(arrived)) == 1

@@ -42,7 +42,7 @@ class TestSqlite:
     ) -> None:
         monkeypatch.setenv("YOUKA_SQLITE_BUSY_TIMEOUT_MS", "20")
         get_settings.cache_clear()
-        async with connected(sqlite_url), asyncio.timeout(5):
+        async with connected(sqlite_url), asyncio.timeout(30):
             with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite://"))) as other:
                 other.execute("BEGIN IMMEDIATE")
                 with pytest.raises(TransactionManagementError):
@@ -61,7 +61,7 @@ class TestSqlite:
                 "VALUES ('a', 'nobody', 'SINOPEC', x'00', 'd', '0001', '2026-04-21')"
             )
 
-        async with connected(sqlite_url), asyncio.timeout(5):
+        async with connected(sqlite_url), asyncio.timeout(30):
             with pytest.raises(IntegrityError):
                 await broken_at_commit()
             await _write("afterwards")
@@ -73,7 +73,7 @@ class TestSqlite:
             user = User(openid=f"o{number}", display_name="d", created_at=utc_now())
             await User.bulk_create([user], ignore_conflicts=True)
 
-        async with connected(sqlite_url), asyncio.timeout(5):
+        async with connected(sqlite_url), asyncio.timeout(30):
             for steps in range(12):
                 task = asyncio.create_task(sign_in(steps))
                 for _ in range(steps):
@@ -103,7 +103,7 @@ async def behind_a_proxy(url: str) -> AsyncIterator[Proxy]:
     await proxy.listen()
     netloc = f"{parts.netloc.rpartition('@')[0]}@{LOOPBACK}:{proxy.port}"
     try:
-        async with connected(urlunsplit(parts._replace(netloc=netloc))), asyncio.timeout(20):
+        async with connected(urlunsplit(parts._replace(netloc=netloc))), asyncio.timeout(60):
             yield proxy
     finally:
         await proxy.close()

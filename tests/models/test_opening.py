@@ -20,13 +20,13 @@ async def threads_end() -> AsyncIterator[None]:
     before = set(threading.enumerate())
     yield
     for thread in set(threading.enumerate()) - before:
-        thread.join(5)
+        thread.join(30)
         assert not thread.is_alive()
 
 
 async def test_a_folder_that_is_missing(tmp_path: Path) -> None:
     address = f"sqlite://{tmp_path / 'missing' / 'youka.db'}"
-    async with connected(address), asyncio.timeout(5):
+    async with connected(address), asyncio.timeout(30):
         for _ in range(2):
             with pytest.raises(DBConnectionError, match="unable to open database file"):
                 await Tortoise.get_connection("default").execute_query("SELECT 1")
@@ -35,7 +35,7 @@ async def test_a_folder_that_is_missing(tmp_path: Path) -> None:
 async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     path = tmp_path / "youka.db"
     path.write_bytes(b"no database" * 500)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with pytest.raises(DBConnectionError, match="file is not a database"):
             await migrate(f"sqlite://{path}")
     assert path.read_bytes() == b"no database" * 500

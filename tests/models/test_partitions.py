@@ -183,7 +183,7 @@ class TestJob:
         workers = [Worker(handlers, settings, recurring=handlers) for _ in range(2)]
         for worker in workers:
             worker.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not await Job.filter(attempts=1).exists():  # noqa: ASYNC110 -- the table is what is waited for.
                 await asyncio.sleep(0.01)
         for worker in workers:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,7 +19,6 @@ from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
 from domain.orders.queries import story
 from domain.payments.ports import Channels, TradeFacts
-from gateways.assembly import third_parties
 from jobs.handlers import Handlers
 from jobs.worker import Worker
 from kernel.clock import utc_now
@@ -28,6 +30,13 @@ from models.payments import PaymentAttempt
 from tests.factories import POLICY, SEALER, create_card, create_order, viewer_of
 from tests.ledger.audit import assert_books_are_true
 from tests.sandbox_fixtures import Sandbox
+from tests.silence import PATIENCE_S, patient_third_parties
+
+PAUSE_S = 0.01
+# Long enough to be under way, and no longer: most tests wait until a recharge has arrived.
+ISSUER_DELAY_MS = 20
+# The work is made due again and again, and asking often must not use up how often may be asked.
+QUERIES_MAX = 100_000
 
 
 @dataclass(frozen=True)
@@ -104,13 +113,14 @@ class House:
             order = await RechargeOrder.get(id=order_id)
             return order if reached(order) else None
 
-        for _ in range(200):
+        give_up_s = time.monotonic() + PATIENCE_S
+        while time.monotonic() < give_up_s:
             order = await check()
             if order:
                 await assert_books_are_true()
                 assert await audit.findings() == []
                 return order
-            await self.sandbox.wait_until(lambda: True)
+            await asyncio.sleep(PAUSE_S)
         stuck = await RechargeOrder.get(id=order_id)
         raise AssertionError(f"stuck in {stuck.state}, refund {stuck.refund_state}: {await steps(order_id)}")
 
@@ -131,13 +141,22 @@ async def steps(order_id: UUID) -> list[int]:
 
 @pytest.fixture
 async def house(database: str, sandbox: Sandbox) -> AsyncIterator[House]:
+    async with open_house(sandbox) as house:
+        yield house
+
+
+@asynccontextmanager
+async def open_house(sandbox: Sandbox, **changes: Any) -> AsyncIterator[House]:
+    """Open a house on the database that is open; `changes` replace settings."""
+    sandbox.faults(issuer_delay_ms=ISSUER_DELAY_MS)
     settings = sandbox.settings(
         payment_query_delay_s=0.02,
         recharge_query_delay_s=0.02,
-        third_party_timeout_s=0.5,
+        recharge_queries_max=QUERIES_MAX,
         worker_in_server=False,
+        **changes,
     )
-    async with third_parties(settings) as parties:
+    async with patient_third_parties(settings) as parties:
         user = await sign_in(code=sandbox.login_code(f"user-{uuid4().hex}"), login=parties.login, now=utc_now())
         viewer = viewer_of(user.id)
         handlers = Handlers(settings=settings, third_parties=parties, policy=Policy.of(settings), sealer=SEALER)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from domain.access.second_factor import SecondFactorRefused
 from domain.cards.ports import IssuerOrderState, RechargeFacts
 from domain.identity.staff import Staff
 from domain.ledger import postings
@@ -32,7 +34,7 @@ from models.ledger import LedgerTransaction
 from models.orders import RechargeAttempt, RechargeOrder
 from models.payments import Refund
 from models.reviews import ErrorEntry, ManualCase
-from tests.factories import create_staff
+from tests.factories import create_staff, sign
 from tests.orders.conftest import House, steps
 from tests.orders.test_wallet import top_up, wallet
 
@@ -69,7 +71,11 @@ async def propose(staff: Staff, case: ManualCase, outcome: CaseOutcome, reason: 
 
 
 async def approve(staff: Staff, case: ManualCase, outcome: CaseOutcome) -> ManualCase:
-    return await cases.approve(staff=staff, case_id=case.id, outcome=outcome, now=utc_now())
+    known = await ManualCase.get_or_none(id=case.id)
+    version = known.version if known else 1
+    return await cases.approve(
+        signature=await sign(staff), case_id=case.id, version=version, outcome=outcome, now=utc_now()
+    )
 
 
 async def reverse(house: House, order: RechargeOrder, staff: Staff) -> ManualCase:
@@ -168,6 +174,28 @@ class TestReversal:
             await approve(await create_staff(), case, CaseOutcome.REVERSE)
         assert (await RechargeOrder.get(id=order.id)).state is OrderState.SUCCEEDED
 
+    async def test_another_proposal_of_the_same_is_another_one(self, house: House) -> None:
+        order = await arrived(house)
+        case, checker = await reverse(house, order, await create_staff()), await create_staff()
+        read = case.version
+        await propose(await create_staff(), case, CaseOutcome.REVERSE, "for another reason")
+        signature = await sign(checker)
+        for version in (read, None):
+            with pytest.raises(CaseClosed):
+                await cases.approve(
+                    signature=signature, case_id=case.id, version=version, outcome=CaseOutcome.REVERSE, now=utc_now()
+                )
+        await approve(checker, case, CaseOutcome.REVERSE)
+
+    async def test_a_code_signs_one_case(self, house: House) -> None:
+        first, second = [await reverse(house, await arrived(house), await create_staff()) for _ in range(2)]
+        signature = await sign(await create_staff())
+        given: dict[str, Any] = {"signature": signature, "outcome": CaseOutcome.REVERSE, "now": utc_now()}
+        await cases.approve(case_id=first.id, version=first.version, **given)
+        with pytest.raises(SecondFactorRefused):
+            await cases.approve(case_id=second.id, version=second.version, **given)
+        assert (await ManualCase.get(id=second.id)).state is CaseState.PROPOSED
+
     async def test_only_what_has_succeeded_is_reversed_and_always_for_a_reason(self, house: House) -> None:
         staff = await create_staff()
         order = await house.order()
@@ -178,7 +206,7 @@ class TestReversal:
             await cases.open_reversal(staff=staff, order_id=done.id, reason="  ", now=utc_now())
         assert await ManualCase.all().count() == 0
         with pytest.raises(CaseNotFound):
-            await cases.approve(staff=staff, case_id=new_id(), outcome=CaseOutcome.REVERSE, now=utc_now())
+            await approve(staff, ManualCase(id=new_id()), CaseOutcome.REVERSE)
 
     async def test_a_recharge_that_is_taken_back_before_we_heard_of_it_is_refused(self, house: House) -> None:
         house.sandbox.faults(issuer="stuck")

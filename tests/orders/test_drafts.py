@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from domain.cards.queries import CardNotFound
 from domain.identity.idempotency import IdempotencyConflict, IdempotencyKeyInvalid
+from domain.orders.creating import PriceChanged
 from domain.orders.drafts import Draft, Synced, TooManyDrafts, sync
-from domain.orders.operations import CardNotFound, PriceChanged
 from domain.risk.rules import AmountTooSmall
 from kernel.clock import utc_now
 from kernel.money import Money

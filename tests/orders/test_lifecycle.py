@@ -56,6 +56,10 @@ ALLOWED = {
     (R, Trigger.SURPLUS_PAYMENT): (17, R, None, ANY_REVIEW, ANY_KIND),
     (S, Trigger.SURPLUS_PAYMENT): (17, S, None, ANY_REVIEW, ANY_KIND),
     (F, Trigger.SURPLUS_PAYMENT): (17, F, None, ANY_REVIEW, frozenset({REJECTED, REFUSED, REVERSED})),
+    (R, Trigger.REROUTE): (18, R, None, RELEASED, ANY_KIND),
+    (R, Trigger.SURPLUS_RECHARGE): (19, R, None, RELEASED, ANY_KIND),
+    (S, Trigger.SURPLUS_RECHARGE): (19, S, None, RELEASED, ANY_KIND),
+    (F, Trigger.SURPLUS_RECHARGE): (19, F, None, RELEASED, frozenset({REFUSED, REVERSED})),
 }
 STANDINGS = [
     Standing(state, kind, review)
@@ -99,7 +103,7 @@ def test_only_creation_makes_an_order(trigger: Trigger) -> None:
 def test_the_table_has_the_designs_rows_and_no_others() -> None:
     assert {(rule.source, rule.trigger) for rule in RULES} == {(None, Trigger.CREATE), *ALLOWED}
     assert len(RULES) == len(ALLOWED) + 1
-    assert {rule.number for rule in RULES} | {REFUND_RULE_NUMBER} == set(range(1, 18))
+    assert {rule.number for rule in RULES} | {REFUND_RULE_NUMBER} == set(range(1, 20))
 
 
 def test_a_review_moves_only_by_paying_and_by_deciding() -> None:

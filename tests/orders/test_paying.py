@@ -9,10 +9,11 @@ from uuid import uuid4
 
 import pytest
 
+from domain.cards.queries import CardNotFound
 from domain.identity.idempotency import IdempotencyConflict, IdempotencyKeyInvalid
 from domain.ledger.queries import balance
 from domain.orders.confirming import UnexpectedPayment
-from domain.orders.operations import CardNotFound, OrderNotCancellable, PaymentStateUnknown
+from domain.orders.operations import OrderNotCancellable, PaymentStateUnknown
 from domain.orders.owing import paid_from
 from domain.orders.paying import OrderNotPayable, PaymentDeadlinePassed
 from domain.orders.queries import OrderNotFound

@@ -95,7 +95,7 @@ class TestIssuer:
         attempt = await RechargeAttempt.get(order_id=order.id)
         settled = await recharging.query_recharge(
             attempt_id=attempt.id,
-            issuer=house.third_parties.issuer,
+            issuers=house.third_parties.issuers,
             sealer=SEALER,
             actor="t",
             compensate_after=timedelta(minutes=15),

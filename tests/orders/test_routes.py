@@ -8,10 +8,11 @@ import pytest
 
 from domain.ledger import postings
 from domain.ledger.queries import balance
+from domain.orders import choosing
 from domain.payments.operations import PaymentRefused, PaymentUnavailable
 from domain.payments.ports import UnknownChannel
 from kernel.money import Money
-from kernel.states import ErrorKind, OrderState, PaymentState, RefundState
+from kernel.states import ErrorKind, OrderState, PaymentMethod, PaymentState, RefundState
 from models.jobs import Job
 from models.orders import RechargeOrder
 from models.payments import PaymentAttempt, Refund
@@ -21,7 +22,7 @@ from tests.orders.test_paying import only_main
 
 
 def routes(house: House) -> tuple[str, str]:
-    main, backup = house.third_parties.channels.routes
+    main, backup, _ = house.third_parties.channels.routes
     return main.sub_mchid, backup.sub_mchid
 
 
@@ -125,11 +126,15 @@ async def test_a_merchant_that_is_gone_leaves_the_payment_to_a_person(house: Hou
 
 
 async def test_routes_follow_each_other_and_end(house: House) -> None:
-    channels = house.third_parties.channels
-    first, second = channels.routes
-    assert channels.main is first
-    assert channels.after(first) is second
-    assert channels.after(second) is None
+    order = await house.order()
+    await house.start_payment(order)
+    attempt, channels = await house.attempt(order), house.third_parties.channels
+    accepted, user_id = [PaymentMethod.WECHAT_PAY], house.viewer.user_id
+    first, second = await choosing.routes_of(user_id=user_id, accepted=accepted, channels=channels)
+    assert choosing.behind([first, second], attempt) == second
+    assert choosing.behind([second, first], attempt) is None
+    # An attempt by a route that is none of these any more goes on with the first of them.
+    assert choosing.behind([second], attempt) == second
 
 
 async def test_a_refusal_of_every_route_is_told(house: House) -> None:

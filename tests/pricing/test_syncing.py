@@ -24,6 +24,7 @@ from models.events import Event
 from models.jobs import Job
 from models.pricing import HeldPrice, Price, PriceDocument, PriceZone
 from tests.sandbox_fixtures import Sandbox
+from tests.silence import patient_third_parties
 
 LIMIT = 1_000
 TODAY = business_day(utc_now())
@@ -37,7 +38,7 @@ def province() -> str:
 
 @pytest.fixture
 async def parties(sandbox: Sandbox) -> AsyncIterator[ThirdParties]:
-    async with third_parties(sandbox.settings(third_party_timeout_s=1.0)) as parties:
+    async with patient_third_parties(sandbox.settings()) as parties:
         yield parties
 
 

@@ -156,8 +156,8 @@ def interrupted(house: OpenHouse, meanwhile: Any) -> Channels:
         def __getattr__(self, name: str) -> object:
             return getattr(channel, name)
 
-        async def query_refund(self, out_refund_no: str) -> RefundFacts:
-            facts = await channel.query_refund(out_refund_no)
+        async def query_refund(self, out_refund_no: str, *, out_trade_no: str) -> RefundFacts:
+            facts = await channel.query_refund(out_refund_no, out_trade_no=out_trade_no)
             await meanwhile()
             return facts
 

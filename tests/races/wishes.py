@@ -28,7 +28,7 @@ from models.orders import RechargeOrder
 from models.payments import PaymentAttempt, WalletTopUp
 from schema.types.relay import global_id
 from tests.audits import assert_audits_find_nothing
-from tests.factories import create_order, create_viewer
+from tests.factories import SCOPES, create_order, create_viewer
 from tests.ledger.audit import assert_books_are_true
 from tests.sandbox_fixtures import Sandbox
 
@@ -124,7 +124,7 @@ class Wish:
 
 
 def token_of(settings: Settings, viewer: Viewer) -> str:
-    scopes = frozenset({"recharge"})
+    scopes = SCOPES
     return authority(settings).issue(user_id=viewer.user_id, client_id="tests", scopes=scopes, now=utc_now())
 
 

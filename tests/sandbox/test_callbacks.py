@@ -20,7 +20,9 @@ async def test_a_held_payment_is_told_after_its_refund(sandbox: Sandbox) -> None
             first = await listener.one()
             assert sandbox.repeat_callbacks(paid.out_trade_no) == 1
             second = (await listener.wait_for(2))[1]
-            opened = [main.open_notice(headers=each.headers, body=each.body, now=now()) for each in (first, second)]
+            opened = [
+                await main.open_notice(headers=each.headers, body=each.body, now=now()) for each in (first, second)
+            ]
     assert [(each.trade is not None, each.refund is not None) for each in opened] == [(False, True), (True, False)]
 
 
@@ -48,9 +50,11 @@ async def test_twice_at_once_is_one_notice(sandbox: Sandbox) -> None:
             await create_paid_order(sandbox, parties.channels.main)
             both = await listener.wait_for(2)
             opened = [
-                parties.channels.main.open_notice(headers=each.headers, body=each.body, now=now()) for each in both
+                await parties.channels.main.open_notice(headers=each.headers, body=each.body, now=now())
+                for each in both
             ]
-    assert opened[0] == opened[1]
+    assert opened[0].notice_id == opened[1].notice_id
+    assert opened[0].trade == opened[1].trade
     assert both[0].headers["wechatpay-nonce"] != both[1].headers["wechatpay-nonce"]
 
 

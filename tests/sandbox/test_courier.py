@@ -12,7 +12,7 @@ from sandbox.faults import Faults
 from sandbox.store import Store
 from tests.services import LOOPBACK
 
-SOON_S = 10.0
+SOON_S = 60.0
 
 
 class Receiver:

@@ -132,6 +132,7 @@ class TestControl:
         ("action", "body"),
         [
             ("faults", {"issuer": "explode"}),
+            ("faults", {"issuer": {"mode": "refuse"}}),
             ("faults", {"weather": "rain"}),
             ("faults", {"issuer": "refuse", "times": 0}),
             ("faults", {"issuer": "refuse", "times": True}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -16,8 +17,9 @@ from domain.identity.tokens import authority
 from domain.identity.viewer import Viewer
 from kernel.clock import utc_now
 from kernel.settings import Settings
-from tests.factories import create_viewer
+from tests.factories import SCOPES, create_viewer
 from tests.sandbox_fixtures import Sandbox
+from tests.silence import PATIENCE_S, telling_silence
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,7 @@ class Client:
     def token(self, *, lifetime: timedelta = timedelta(hours=1), **changes: Any) -> str:
         assert self.viewer is not None
         settings = self.settings.model_copy(update={"token_lifetime_s": int(lifetime.total_seconds()), **changes})
-        return authority(settings).issue(
-            user_id=self.viewer.user_id, client_id="tests", scopes=frozenset({"recharge"}), now=utc_now()
-        )
+        return authority(settings).issue(user_id=self.viewer.user_id, client_id="tests", scopes=SCOPES, now=utc_now())
 
     async def another_person(self) -> Client:
         other = Client(self.http, self.settings, await create_viewer(f"o{uuid4().hex}"))
@@ -61,9 +61,12 @@ class Client:
 @pytest.fixture
 async def nobody(database_url: str, sandbox: Sandbox) -> AsyncIterator[Client]:
     """A client that is not signed in."""
-    settings = sandbox.settings(database_url=database_url, worker_in_server=False)
+    patience = {"third_party_timeout_s": PATIENCE_S, "tencent_lbs_timeout_s": PATIENCE_S}
+    settings = sandbox.settings(database_url=database_url, worker_in_server=False, **patience)
     app = create_app(settings)
-    async with app.router.lifespan_context(app):
+    async with AsyncExitStack() as stack:
+        with telling_silence():
+            await stack.enter_async_context(app.router.lifespan_context(app))
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http:
             yield Client(http, settings)

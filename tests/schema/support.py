@@ -40,10 +40,16 @@ mutation ($card: ID!, $key: String!, $amount: Yuan, $offer: ID) {
   }
 }"""
 PAY = """
-mutation ($order: ID!, $key: String!, $method: PaymentMethod! = WECHAT_PAY, $face: String) {
-  answer: payRecharge(input: { orderId: $order, method: $method, faceToken: $face, idempotencyKey: $key }) {
+mutation (
+  $order: ID!, $key: String!, $method: PaymentMethod! = WECHAT_PAY, $face: String, $code: String,
+  $alternatives: [PaymentMethod!]! = []
+) {
+  answer: payRecharge(input: {
+    orderId: $order, method: $method, faceToken: $face, idempotencyKey: $key, alipayAuthCode: $code,
+    alternatives: $alternatives
+  }) {
     __typename
-    ... on PayRechargeSuccess { order { id state reviewState } payment { package } }
+    ... on PayRechargeSuccess { order { id state reviewState } payment { package } alipay { tradeNo } }
     ... on UserError { code message }
     ... on InsufficientBalance { balance { fen } missing { fen } }
     ... on FaceCheckError { retryable }

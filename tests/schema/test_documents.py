@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import strawberry
-from graphql import DocumentNode, GraphQLSyntaxError
+from graphql import GraphQLError
 
 from schema.extensions import documents
-from schema.extensions.documents import DocumentCache, Schema
+from schema.extensions.documents import Schema
 
 
 @strawberry.type
@@ -40,7 +40,7 @@ class Counter:
 
 
 async def test_a_document_is_parsed_and_validated_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    parses, validations = Counter(monkeypatch, "parse"), Counter(monkeypatch, "validate_document")
+    parses, validations = Counter(monkeypatch, "read"), Counter(monkeypatch, "validate")
     schema = Schema(query=Query)
     for _ in range(5):
         result = await schema.execute("{ hello }")
@@ -49,7 +49,7 @@ async def test_a_document_is_parsed_and_validated_once(monkeypatch: pytest.Monke
 
 
 async def test_an_invalid_document_stays_invalid(monkeypatch: pytest.MonkeyPatch) -> None:
-    validations = Counter(monkeypatch, "validate_document")
+    validations = Counter(monkeypatch, "validate")
     schema = Schema(query=Query)
     for _ in range(3):
         result = await schema.execute("{ unknown }")
@@ -66,37 +66,16 @@ async def test_what_one_schema_allows_another_may_refuse() -> None:
     assert (await second.execute("{ bye }")).errors is None
 
 
-def test_the_cache_keeps_the_documents_used_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    parses = Counter(monkeypatch, "parse")
-    cache = DocumentCache(size_max=2)
-    for text in ("{ a }", "{ b }", "{ a }", "{ c }", "{ a }", "{ b }"):
-        assert isinstance(cache.parse(text).node, DocumentNode)
-    assert parses.calls == 4
-    assert len(cache._documents) == 2
-
-
-def test_a_long_document_is_not_kept() -> None:
-    cache = DocumentCache()
-    cache.parse("{ a }" + " " * documents.DOCUMENT_LENGTH_CACHED_MAX)
-    assert len(cache._documents) == 0
-
-
-def test_many_long_documents_do_not_fill_the_memory() -> None:
-    cache = DocumentCache(length_max=100)
-    texts = [f"{{ a{number:<30} }}" for number in range(5)]
-    for text in texts:
-        cache.parse(text)
-    assert list(cache._documents) == texts[-2:]
-    cache.parse("{ a }")
-    assert list(cache._documents) == [*texts[-2:], "{ a }"]
-
-
-def test_what_does_not_parse_is_not_kept() -> None:
-    cache = DocumentCache()
-    for text in ("{", "{ a " * 5_000, "{" + " a" * (documents.TOKENS_MAX + 1) + "}"):
-        with pytest.raises(GraphQLSyntaxError):
-            cache.parse(text)
-    assert len(cache._documents) == 0
+async def test_a_refused_document_is_read_once_and_refused_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    parses = Counter(monkeypatch, "read")
+    schema = Schema(query=Query)
+    for _ in range(3):
+        with pytest.raises(GraphQLError):
+            schema.read("{ hello")
+        result = await schema.execute("{ hello")
+        assert result.data is None
+        assert result.errors
+    assert parses.calls == 1
 
 
 async def test_several_operations_need_a_name() -> None:

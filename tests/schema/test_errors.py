@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from kernel.clock import utc_now
 from kernel.errors import YoukaError
 from kernel.money import Money
 from schema.root import build
-from schema.types.errors import ERRORS, UserError, to_user_error
+from schema.types.errors import ERRORS, to_user_error
+from schema.types.user_error import UserError
 from tests.schema.support import LANGUAGES, assert_message_is_whole
 
 # Importing what the schema is made of is what defines them.
@@ -50,7 +52,16 @@ def test_both_messages_are_whole_and_tell_the_same_values(kind: type[YoukaError]
 
 @pytest.mark.parametrize("kind", list(ERRORS), ids=lambda kind: kind.__qualname__)
 def test_a_typed_error_carries_code_and_message(kind: type[YoukaError]) -> None:
-    error = kind(**{"price": Money(1), "balance": Money(1), "missing": Money(2), "detail": "here", **values_of(kind)})
+    error = kind(
+        **{
+            "price": Money(1),
+            "balance": Money(1),
+            "missing": Money(2),
+            "detail": "here",
+            "retry_at": utc_now(),
+            **values_of(kind),
+        }
+    )
     for language in LANGUAGES:
         typed = to_user_error(error, language)
         assert isinstance(typed, UserError)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import pytest
 
 from domain.identity import phones
+from domain.step_up.rules import Content
 from kernel import keys
 from kernel.settings import SANDBOX_ARRIVAL_TEMPLATE_ID, SANDBOX_PRICE_TEMPLATE_ID
 from models.messages import MessageConsent, UserPhone
+from tests.factories import create_grant
 from tests.sandbox_fixtures import Sandbox
 from tests.schema.conftest import Client
 from tests.schema.support import ask, refused
 
 BIND = """
-mutation ($code: String!) {
-  answer: bindPhone(input: { code: $code }) {
+mutation ($code: String!, $grant: String) {
+  answer: bindPhone(input: { code: $code, stepUpGrant: $grant }) {
     __typename
     ... on BindPhoneSuccess { phone { maskedNumber } }
     ... on UserError { code message }
@@ -44,7 +46,13 @@ async def test_a_phone_is_bound_sealed_and_masked(client: Client, sandbox: Sandb
     assert (await client.ask(MINE))["viewer"]["phone"] is None
     answer = await ask(client, BIND, code=sandbox.control("wx-phone", phone="13800001234")["code"])
     assert answer["phone"] == {"maskedNumber": "138****1234"}
-    await ask(client, BIND, code=sandbox.control("wx-phone", phone="13900005678")["code"])
+    again = {"phone": "13900005678"}
+    without = await ask(client, BIND, code=sandbox.control("wx-phone", **again)["code"])
+    assert (without["__typename"], without["code"]) == ("StepUpError", "STEP_UP_NEEDED")
+    assert client.viewer is not None
+    content, sealer = Content.of_phone("+8613900005678"), keys.sealer(client.settings)
+    grant = await create_grant(client.viewer, content, sealer=sealer)
+    await ask(client, BIND, code=sandbox.control("wx-phone", **again)["code"], grant=grant)
     assert (await client.ask(MINE))["viewer"]["phone"] == {"maskedNumber": "139****5678"}
     row = await UserPhone.get()
     assert b"13900005678" not in bytes(row.phone_sealed)

@@ -16,7 +16,7 @@ from graphql import (
 
 from schema.root import build
 from schema.sdl import PATH, main
-from schema.types.errors import UserError
+from schema.types.user_error import UserError
 
 SCHEMA = build_schema(build().as_str())
 ERRORS = {kind.name for kind in SCHEMA.get_possible_types(SCHEMA.type_map["UserError"])}  # type: ignore[arg-type]

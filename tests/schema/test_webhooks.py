@@ -10,9 +10,9 @@ from uuid import uuid4
 import pytest
 
 from domain.events.cursors import Cursor
+from domain.identity.scopes import Scope
 from domain.identity.staff import leave
 from domain.identity.tokens import authority
-from domain.webhooks.queries import SCOPE
 from kernel.clock import utc_now
 from kernel.states import SuspensionReason
 from models.webhooks import Webhook, WebhookDelivery
@@ -96,7 +96,7 @@ def with_scopes(client: Client, *scopes: str, **identity: Any) -> Client:
 
 @pytest.fixture
 def partner(client: Client) -> Client:
-    return with_scopes(client, "recharge", SCOPE)
+    return with_scopes(client, "recharge", Scope.WEBHOOKS)
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ async def test_the_life_of_a_webhook(partner: Client, receiver: Receiver) -> Non
 @every_operation
 async def test_somebody_elses_webhook_is_not_there(partner: Client, receiver: Receiver, operation: str) -> None:
     made = await register(partner, receiver)
-    stranger = with_scopes(await partner.another_person(), SCOPE)
+    stranger = with_scopes(await partner.another_person(), Scope.WEBHOOKS)
     before = await rows()
     key = made["webhook"]["id"]
     assert await refused(stranger, operation, id=key) == ("NotFound", "NOT_FOUND")
@@ -217,6 +217,18 @@ DOCUMENTS = {
     "syntax": ("subscription {", None, "SYNTAX"),
     "empty": ("", None, "SYNTAX"),
     "missing": (None, None, "MISSING"),
+    "too-many-aliases": (
+        "subscription ($after: String) { arrivals(after: $after) { "
+        + " ".join(f"a{number}: __typename" for number in range(51))
+        + " } }",
+        None,
+        "TOO_COMPLEX",
+    ),
+    "too-deep": (
+        "subscription ($after: String) { arrivals(after: $after) " + "{ ... " * 21 + "{ __typename" + " }" * 23,
+        None,
+        "TOO_COMPLEX",
+    ),
     "unknown-field": ("subscription ($after: String) { nothing(after: $after) { __typename } }", None, "VALIDATION"),
     "query": ("query { viewer { profile { id } } }", None, "OPERATION"),
     "mutation": ('mutation { deleteWebhook(input: {webhookId: "x"}) { __typename } }', None, "OPERATION"),
@@ -311,7 +323,9 @@ async def test_a_url_that_may_not_be_called(partner: Client, receiver: Receiver,
 
 
 @pytest.mark.parametrize(
-    "cursor", ["nonsense", Cursor("0" * 12, "prices", 0).text, Cursor("0" * 12, f"arrivals:{uuid4()}", 0).text]
+    "cursor",
+    ["nonsense", Cursor("0" * 12, "prices", 0).text, Cursor("0" * 12, f"arrivals:{uuid4()}", 0).text],
+    ids=["nonsense", "prices", "somebody else's arrivals"],
 )
 async def test_a_cursor_of_something_else(partner: Client, receiver: Receiver, cursor: str) -> None:
     given = {"url": receiver.url, "document": ARRIVALS, "after": cursor}
@@ -340,7 +354,7 @@ async def test_nobody_has_more_than_the_limit(partner: Client, receiver: Receive
 
 async def test_a_member_of_staff_who_has_left_gets_nothing_more(partner: Client, receiver: Receiver) -> None:
     member = await create_staff()
-    colleague = with_scopes(partner, "staff", SCOPE, user_id=member.id, client_id="staff")
+    colleague = with_scopes(partner, "staff", Scope.WEBHOOKS, user_id=member.id, client_id="staff")
     made = await register(colleague, receiver)
     assert made["webhook"]["state"] == "ACTIVE"
     await leave(name=member.name, now=utc_now())

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from pathlib import Path
 from typing import TypeVar
 
+from pydantic import TypeAdapter
+
+from domain.payments.bills import BillLine, BillLineKind
 from domain.payments.ports import (
+    AlipayParameters,
     ChannelNotice,
     ChannelRefundState,
     ChannelRefused,
     ChannelUnavailable,
+    ClientParameters,
     NoticeRefused,
+    PayerCodeRefused,
     PaymentParameters,
     PrepayRequest,
     RefundFacts,
@@ -23,10 +31,12 @@ from domain.payments.ports import (
 from tests.simulation.network import Network
 
 NAME = "wechat_pay"
+ALIPAY = "alipay"
 APP_ID = "wx-simulated"
 MCHID = "1900000109"
 
 T = TypeVar("T")
+BILL = TypeAdapter(list[BillLine])
 
 
 class PayerRefused(Exception):
@@ -63,7 +73,6 @@ class SimulatedChannel:
     where it is asked to.
     """
 
-    name = NAME
     app_id = APP_ID
     mchid = MCHID
 
@@ -72,10 +81,11 @@ class SimulatedChannel:
         sub_mchid: str,
         network: Network,
         *,
+        name: str = NAME,
         on_refund: Callable[[SimulatedChannel, ChannelRefund], None],
         careful: bool = True,
     ) -> None:
-        self.sub_mchid = sub_mchid
+        self.name, self.sub_mchid = name, sub_mchid
         self.trades: dict[str, Trade] = {}
         self.refunds: dict[str, ChannelRefund] = {}
         self.by_prepay_id: dict[str, Trade] = {}
@@ -109,14 +119,48 @@ class SimulatedChannel:
     async def refund(self, request: RefundRequest) -> RefundFacts:
         return await self._ask("refund", lambda: self._refund(request))
 
-    async def query_refund(self, out_refund_no: str) -> RefundFacts:
+    async def query_refund(self, out_refund_no: str, *, out_trade_no: str | None = None) -> RefundFacts:
         return await self._ask("query refund", lambda: self.refund_facts_of(out_refund_no))
 
-    def payment_parameters(self, *, prepay_id: str, now: datetime) -> PaymentParameters:
+    async def payment_parameters(self, *, prepay_id: str, now: datetime) -> ClientParameters:
+        if self.name == ALIPAY:
+            return AlipayParameters(prepay_id)
         return PaymentParameters(self.app_id, str(int(now.timestamp())), "nonce", prepay_id, "RSA", "signature")
 
-    def open_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> ChannelNotice:
+    async def open_notice(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> ChannelNotice:
         raise NoticeRefused("notices come as facts here")
+
+    async def fetch_bill(self, *, day: date, into: Path) -> None:
+        """Write the payments and refunds of a day in UTC, one a line, as `read_bill` reads them."""
+        lines = await self._ask("bill", lambda: [line for line in self._bill_lines() if line.occurred_at.date() == day])
+        await asyncio.to_thread(into.write_bytes, BILL.dump_json(lines))
+
+    def read_bill(self, path: Path) -> Iterator[BillLine]:
+        yield from BILL.validate_json(path.read_bytes())
+
+    def _bill_lines(self) -> Iterator[BillLine]:
+        for trade in self.trades.values():
+            if trade.transaction_id and trade.paid_at:
+                yield self._bill_line(BillLineKind.PAYMENT, trade, None)
+        for refund in self.refunds.values():
+            if _is_done(refund):
+                yield self._bill_line(BillLineKind.REFUND, self.trades[refund.out_trade_no], refund)
+
+    def _bill_line(self, kind: BillLineKind, trade: Trade, refund: ChannelRefund | None) -> BillLine:
+        assert trade.transaction_id is not None
+        assert trade.paid_at is not None
+        return BillLine(
+            kind=kind,
+            out_trade_no=trade.out_trade_no,
+            transaction_id=trade.transaction_id,
+            out_refund_no=refund.out_refund_no if refund else None,
+            refund_id=refund.refund_id if refund else None,
+            sub_mchid=self.sub_mchid,
+            state="SUCCESS",
+            amount_fen=refund.amount_fen if refund else trade.amount_fen,
+            fee_fen=0,
+            occurred_at=trade.paid_at,
+        )
 
     def pay(self, prepay_id: str, *, now: datetime, late: bool = False) -> Trade:
         """Take the payer's money. `late` pays what is closed or expired too, as a bank does that was slow.
@@ -209,6 +253,27 @@ class SimulatedChannel:
         elif (known.out_trade_no, known.amount_fen) != (request.out_trade_no, request.amount_fen):
             raise ChannelRefused("INVALID_REQUEST", "")
         return self.refund_facts_of(known.out_refund_no)
+
+
+def prepay_id_of(parameters: ClientParameters) -> str:
+    """Return what a payer pays by, of whichever channel."""
+    return parameters.trade_no if isinstance(parameters, AlipayParameters) else parameters.package
+
+
+class SimulatedPayers:
+    """Implements `PayerCodes`: a code is the payer's own name and a number, and is good once."""
+
+    def __init__(self, network: Network) -> None:
+        self._network, self._used = network, set[str]()
+
+    async def payer_of(self, code: str) -> str:
+        return await self._network.ask(ALIPAY, "payer", lambda: self._payer_of(code), lost=ChannelUnavailable)
+
+    def _payer_of(self, code: str) -> str:
+        if code in self._used:
+            raise PayerCodeRefused
+        self._used.add(code)
+        return f"{ALIPAY} {code.partition(' ')[0]}"
 
 
 def _is_done(refund: ChannelRefund) -> bool:

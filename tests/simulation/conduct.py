@@ -35,6 +35,9 @@ class Fortune(StrEnum):
     STUCK_FOR_GOOD = "is stuck for good"
     REFUSED_AT_ONCE = "is refused in the answer"
     REFUSED = "is refused soon"
+    NOT_ACCEPTED = "is not accepted"
+    NOT_ACCEPTED_LATER = "is not accepted after all"
+    WORD_BROKEN = "is not accepted and succeeds after all"
     CORRECTED = "is refused and succeeds after all"
     CROSSING = "is refused and succeeds, told the other way round"
     REVERSED = "succeeds and is taken back"
@@ -53,6 +56,9 @@ FORTUNES = {
     Fortune.STUCK_FOR_GOOD: 0.5,
     Fortune.REFUSED_AT_ONCE: 3.0,
     Fortune.REFUSED: 8.0,
+    Fortune.NOT_ACCEPTED: 6.0,
+    Fortune.NOT_ACCEPTED_LATER: 2.0,
+    Fortune.WORD_BROKEN: 2.0,
     Fortune.CORRECTED: 2.0,
     Fortune.CROSSING: 2.0,
     Fortune.REVERSED: 2.0,
@@ -117,17 +123,22 @@ class Conduct(Third):
     def on_submit(self, recharge: Recharge) -> None:
         fortune = self.fate.pick(FORTUNES)
         self.fate.counts[f"a recharge {fortune}"] += 1
-        issuer = self.world.issuer
+        issuer = self.world.issuer_of(recharge)
         self.world.note(f"the issuer has accepted {recharge.attempt_id}, which {fortune}")
         if fortune is Fortune.AT_ONCE:
             self._tell(issuer.name, issuer.settle(recharge, IssuerOrderState.SUCCEEDED))
         elif fortune is Fortune.REFUSED_AT_ONCE:
             self._tell(issuer.name, issuer.settle(recharge, IssuerOrderState.REFUSED))
+        elif fortune is Fortune.NOT_ACCEPTED:
+            issuer.settle(recharge, IssuerOrderState.NOT_ACCEPTED)
+        elif fortune is Fortune.WORD_BROKEN:
+            issuer.settle(recharge, IssuerOrderState.NOT_ACCEPTED)
+            self.world.timeline.start(lambda: self._play(recharge, fortune), name=f"recharge {recharge.attempt_id}")
         elif fortune is not Fortune.STUCK_FOR_GOOD:
             self.world.timeline.start(lambda: self._play(recharge, fortune), name=f"recharge {recharge.attempt_id}")
 
     async def _play(self, recharge: Recharge, fortune: Fortune) -> None:
-        timeline, issuer = self.world.timeline, self.world.issuer
+        timeline, issuer = self.world.timeline, self.world.issuer_of(recharge)
         wait_s = {Fortune.COMPENSATED: HOUR_S / 3, Fortune.STUCK: DAY_S}.get(fortune, 0.0)
         await timeline.sleep(wait_s + self.fate.about(8.0))
         for index, (state, told) in enumerate(_course(fortune)):
@@ -157,6 +168,7 @@ def _course(fortune: Fortune) -> tuple[tuple[IssuerOrderState, Telling], ...]:
     return {
         Fortune.SILENT: ((succeeded, Telling.NEVER),),
         Fortune.REFUSED: ((refused, Telling.NEXT),),
+        Fortune.NOT_ACCEPTED_LATER: ((IssuerOrderState.NOT_ACCEPTED, Telling.NEXT),),
         Fortune.CORRECTED: ((refused, Telling.NEXT), (succeeded, Telling.NEXT)),
         Fortune.CROSSING: ((refused, Telling.LAST), (succeeded, Telling.NEXT)),
         Fortune.REVERSED: ((succeeded, Telling.NEXT), (reversed_, Telling.NEXT)),

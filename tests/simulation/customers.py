@@ -13,18 +13,21 @@ from typing import Any, TypeVar
 from domain.identity.ports import FaceOutcome, FaceUnavailable
 from domain.offers.rules import OfferSoldOut, OfferTakenAlready
 from domain.orders import drafts, face_checks, operations, paying
+from domain.orders.creating import PriceChanged, Wanted
 from domain.orders.drafts import Draft
 from domain.orders.face_checks import FaceCheckFailed, FaceCheckNotNeeded, FaceTokenInvalid, FaceTokenMissing
-from domain.orders.operations import OrderNotCancellable, PaymentStateUnknown, PriceChanged
+from domain.orders.operations import OrderNotCancellable, PaymentStateUnknown
 from domain.orders.paying import OrderNotPayable, PaymentDeadlinePassed, StartedPayment
 from domain.payments import top_ups
 from domain.payments.operations import PaymentRefused, PaymentUnavailable
+from domain.payments.payers import PayerUnknown
+from domain.payments.ports import CHANNEL_OF
 from domain.payments.wallet import WalletInsufficient
 from domain.risk.rules import DailyLimitExceeded, TooManyUnpaidOrders, WalletTooFull
 from kernel.states import OrderState, PaymentMethod, ReviewState
 from models.offers import Offer
 from models.orders import RechargeOrder
-from tests.simulation.channels import SimulatedChannel
+from tests.simulation.channels import SimulatedChannel, prepay_id_of
 from tests.simulation.conduct import Conduct
 from tests.simulation.fate import SeededFate
 from tests.simulation.timeline import ProcessDied
@@ -43,6 +46,7 @@ REFUSALS = (
     OfferTakenAlready,
     OrderNotCancellable,
     OrderNotPayable,
+    PayerUnknown,
     PaymentDeadlinePassed,
     PaymentRefused,
     PriceChanged,
@@ -149,10 +153,12 @@ class Customers:
             await self._pay(customer, order, wish)
 
     async def _pay(self, customer: Customer, order: RechargeOrder, wish: Wish) -> None:
-        started = await self._start(customer, order, PaymentMethod.WECHAT_PAY)
-        if started.parameters is None:
+        by_alipay = self.fate.chance(0.2, "a customer has Alipay")
+        started = await self._start(customer, order, PaymentMethod.ALIPAY if by_alipay else PaymentMethod.WECHAT_PAY)
+        parameters = started.parameters or started.alipay
+        if parameters is None:
             return
-        prepay_id = started.parameters.package
+        prepay_id = prepay_id_of(parameters)
         channel = self._channel_of(prepay_id)
         if wish is Wish.PAY and self.fate.chance(0.02, "a channel closes what it was to be paid by"):
             self.conduct.close(channel, prepay_id)
@@ -178,14 +184,32 @@ class Customers:
         self, customer: Customer, order: RechargeOrder, channel: SimulatedChannel, prepay_id: str
     ) -> None:
         """Take the wallet instead of what was begun, and be charged for both now and then."""
-        await self._top_up(customer, order.price_fen)
-        self._beside(lambda: self._start(customer, order, PaymentMethod.WALLET))
+        if self.fate.chance(0.3, "a customer switches to another channel"):
+            await self._change_channel(customer, order, channel)
+        else:
+            await self._top_up(customer, order.price_fen)
+            self._beside(lambda: self._start(customer, order, PaymentMethod.WALLET))
         if self.fate.chance(0.3, "a customer pays while switching to the wallet"):
             await self.world.timeline.sleep(self.fate.about(0.1))
             self.conduct.pay(channel, prepay_id)
         elif self.fate.chance(0.5, "a bank is slow and pays what gave way to the wallet"):
             await self.world.timeline.sleep(self.fate.about(300.0))
             self.conduct.pay(channel, prepay_id, late=True)
+
+    async def _change_channel(self, customer: Customer, order: RechargeOrder, begun: SimulatedChannel) -> None:
+        """Pay by the channel that was not begun with, in a while."""
+        begun_by_alipay = begun.name == CHANNEL_OF[PaymentMethod.ALIPAY]
+        method = PaymentMethod.WECHAT_PAY if begun_by_alipay else PaymentMethod.ALIPAY
+
+        async def pay() -> None:
+            started = await self._start(customer, order, method)
+            parameters = started.parameters or started.alipay
+            if parameters:
+                await self.world.timeline.sleep(self.fate.about(10.0))
+                prepay_id = prepay_id_of(parameters)
+                self.conduct.pay(self._channel_of(prepay_id), prepay_id)
+
+        self._beside(pay)
 
     def _channel_of(self, prepay_id: str) -> SimulatedChannel:
         return next(channel for channel in self.world.channels if prepay_id in channel.by_prepay_id)
@@ -196,7 +220,7 @@ class Customers:
         yuan = None if offer else Decimal(self.fate.pick(AMOUNTS_YUAN))
         if self.fate.chance(0.05, "an order was drafted offline"):
             return await self._order_by_draft(customer, card.id, yuan, offer)
-        wanted = operations.Wanted(
+        wanted = Wanted(
             operation=operations.CREATE,
             key=self._key(),
             card_id=card.id,
@@ -226,6 +250,9 @@ class Customers:
     async def _start(self, customer: Customer, order: RechargeOrder, method: PaymentMethod) -> StartedPayment:
         token = await self._face_token(customer, order)
         key = self._key()
+        alternatives: tuple[PaymentMethod, ...] = ()
+        if method is PaymentMethod.WECHAT_PAY and self.fate.chance(0.2, "a client can use both channels"):
+            alternatives = (PaymentMethod.ALIPAY,)
 
         def pay(now: datetime) -> Coroutine[Any, Any, StartedPayment]:
             return paying.start_payment(
@@ -237,7 +264,9 @@ class Customers:
                 policy=self.world.policy,
                 now=now,
                 method=method,
+                alternatives=alternatives,
                 face_token=token,
+                alipay_code=f"{customer.openid} {key}" if PaymentMethod.ALIPAY in (method, *alternatives) else None,
             )
 
         return await self._ask_twice(pay)

@@ -14,16 +14,17 @@ from uuid import UUID
 
 from hypothesis.stateful import RuleBasedStateMachine
 
+from domain.cards.ports import IssuerOrderState
 from domain.identity.ports import FaceOutcome
 from domain.orders import face_checks, operations, paying, reviewing
+from domain.orders.creating import Wanted
 from domain.orders.face_checks import StartedFaceCheck
 from domain.orders.notices import Facts
-from domain.orders.operations import Wanted
 from domain.payments import top_ups
-from domain.payments.ports import ChannelRefundState, PaymentParameters
+from domain.payments.ports import ChannelRefundState, ClientParameters
 from kernel.states import PaymentMethod, ReviewState
 from models.orders import RechargeOrder
-from tests.simulation.channels import ChannelRefund, SimulatedChannel, Trade
+from tests.simulation.channels import ChannelRefund, SimulatedChannel, Trade, prepay_id_of
 from tests.simulation.issuer import CORRECTIONS, Recharge
 from tests.simulation.post import Letter
 from tests.simulation.stage import Stage
@@ -50,6 +51,7 @@ class Far(IntEnum):
     GIVEN_UP = 2  # and what it was to be paid by is still in the payer's hands
     PAID = 3
     SUBMITTED = 4
+    REFUSED = 5  # and the money is on its way back
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Hands(RuleBasedStateMachine):
     @property
     def recharges(self) -> dict[str, Recharge]:
         """The recharges of which the issuer may still change its mind."""
-        found = enumerate(self.stage.world.issuer.recharges.values())
+        found = enumerate(self.stage.world.recharges.values())
         return {f"recharge {number}": recharge for number, recharge in found if CORRECTIONS[recharge.state]}
 
     @property
@@ -137,9 +139,12 @@ class Hands(RuleBasedStateMachine):
                 self._pay_at_once(payment)
         if far is Far.GIVEN_UP:
             self.stage.pass_time(LONGER_THAN_A_PAYMENT_S)
-        elif far is Far.SUBMITTED:
+        elif far >= Far.SUBMITTED:
+            under_way = self.recharges
             self._review(1, order, approve=True)
             self.stage.pass_time(SHORTLY_S)
+            if far is Far.REFUSED:
+                self._refuse([each for name, each in self.recharges.items() if name not in under_way])
 
     def _order(self, customer: int, wish: str | int) -> None:
         world, buyer = self.stage.world, self.stage.world.customers[customer]
@@ -174,8 +179,9 @@ class Hands(RuleBasedStateMachine):
                 now=now,
                 method=method,
                 face_token=token,
+                alipay_code=f"{order.customer.openid} {key}" if method is PaymentMethod.ALIPAY else None,
             ),
-            lambda started: self._handed(started.parameters),
+            lambda started: self._handed(started.parameters or started.alipay),
         )
         return list(self.payments.values())[known:]
 
@@ -196,11 +202,11 @@ class Hands(RuleBasedStateMachine):
         )
         return list(self.payments.values())[known:]
 
-    def _handed(self, parameters: PaymentParameters | None) -> None:
+    def _handed(self, parameters: ClientParameters | None) -> None:
         """Keep what a client was handed to pay by; the answer may come under a later move, and more than once."""
         if parameters is None:
             return
-        prepay_id = parameters.package
+        prepay_id = prepay_id_of(parameters)
         channel = next(each for each in self.stage.world.channels if prepay_id in each.by_prepay_id)
         trade = channel.by_prepay_id[prepay_id]
         if trade not in [payment.trade for payment in self.payments.values()]:
@@ -210,6 +216,12 @@ class Hands(RuleBasedStateMachine):
         payment.channel.pay(payment.trade.prepay_id, now=self.stage.now)
         self._tell(payment.channel.name, payment.channel.facts_of(payment.trade.out_trade_no), Telling.AT_ONCE)
         self.stage.run_due()
+
+    def _refuse(self, recharges: list[Recharge]) -> None:
+        for recharge in recharges:
+            issuer = self.stage.world.issuer_of(recharge)
+            self._tell(issuer.name, issuer.settle(recharge, IssuerOrderState.REFUSED), Telling.AT_ONCE)
+        self.stage.pass_time(SHORTLY_S)
 
     def _review(self, staff: int, order: Placed, approve: bool) -> None:
         member = self.stage.world.staff[staff]

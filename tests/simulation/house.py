@@ -20,6 +20,7 @@ from tortoise import Tortoise
 from tortoise.transactions import in_transaction
 
 import models.database
+from domain.orders import operations
 from domain.orders.notices import to_row
 from domain.orders.refunding import RefundAbnormal
 from domain.payments.operations import record_notice
@@ -72,7 +73,8 @@ class House:
         self.handlers, self.settings = handlers.by_kind(), handlers.settings
         self.server = Process("server")
         self.workers = [Process(f"worker {number + 1}") for number in range(worker_count)]
-        self._running: dict[Process, dict[UUID, tuple[Job, bool]]] = defaultdict(dict)
+        # By the run: one may still be on its way out when the same work has begun again.
+        self._running: dict[Process, dict[object, tuple[Job, bool]]] = defaultdict(dict)
         self._something_changed = True
         self._look_at: datetime | None = None
         self._turn = 0
@@ -82,8 +84,14 @@ class House:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Let fate stand beside every transaction for as long as the context lasts."""
-        with patch.object(models.database, "tortoise_transaction", self._transaction):
+        """Let fate stand beside every transaction for as long as the context lasts.
+
+        A statement that is a transaction by itself leaves no room beside it, so nothing is written by one.
+        """
+        with (
+            patch.object(models.database, "tortoise_transaction", self._transaction),
+            patch.object(operations, "may_write_alone", lambda: False),
+        ):
             yield
 
     async def request(
@@ -198,7 +206,8 @@ class House:
 
     def _start(self, job: Job, process: Process, *, alone: bool = False) -> None:
         running = self._running[process]
-        running[job.id] = (job, alone)
+        this_run = object()
+        running[this_run] = (job, alone)
 
         async def run() -> None:
             structlog.contextvars.bind_contextvars(request_id=f"job:{job.id}", job=job.kind)
@@ -211,7 +220,7 @@ class House:
                 with suppress(LeaseLost):
                     await work.release(job, claims=job.claims - (not alone))
             finally:
-                running.pop(job.id)
+                running.pop(this_run)
                 self._something_changed = True
 
         self.timeline.start(run, name=f"{job.kind} {job.key}", process=process)

@@ -14,6 +14,7 @@ from tests.simulation.channels import SimulatedChannel
 from tests.simulation.conduct import Conduct
 from tests.simulation.customers import Customers
 from tests.simulation.fate import SeededFate, Weather
+from tests.simulation.issuer import SimulatedIssuer
 from tests.simulation.reckoning import reckon
 from tests.simulation.staff import Office
 from tests.simulation.world import World, opened
@@ -106,8 +107,10 @@ class Simulation:
             house = self.world.house
             if self.fate.chance(0.4, "a route is down"):
                 self._cut_off(self.fate.one_of([channel.party for channel in self.world.channels]))
-            elif self.fate.chance(0.3, "the issuer is down"):
-                self._cut_off(self.world.issuer.name)
+            elif self.fate.chance(0.3, "an issuer is down"):
+                self._cut_off(self.fate.one_of(self.world.issuers).name)
+            elif self.fate.chance(0.2, "an issuer accepts nothing"):
+                self._close(self.fate.one_of(self.world.issuers))
             elif self.fate.chance(0.3, "a worker is killed"):
                 house.kill(self.fate.one_of(house.workers))
             elif self.fate.chance(0.3, "the server is killed"):
@@ -125,6 +128,15 @@ class Simulation:
             channel.refuses = False
 
         self.world.timeline.call(relent, after_s=self.fate.about(OUTAGE_MEAN_S * 5))
+
+    def _close(self, issuer: SimulatedIssuer) -> None:
+        """Let an issuer accept nothing for a while, as where our deposit there is used up."""
+        issuer.closed = True
+
+        def open_again() -> None:
+            issuer.closed = False
+
+        self.world.timeline.call(open_again, after_s=self.fate.about(OUTAGE_MEAN_S * 5))
 
     def _cut_off(self, party: str) -> None:
         self.world.note(f"{party} is down")

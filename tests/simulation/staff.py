@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
 
+from domain.access.second_factor import Signature
 from domain.cards.ports import IssuerOrderState
 from domain.identity.staff import Staff
 from domain.orders import cases, reviewing
@@ -17,8 +19,8 @@ from domain.payments.wallet import WalletInsufficient
 from domain.work import manual_queue, queries
 from domain.work.manual_queue import JobNotParked
 from kernel.states import CaseKind, CaseOutcome, CaseState
-from models.orders import RechargeAttempt
 from models.reviews import ManualCase
+from tests.factories import STEPS
 from tests.simulation.fate import SeededFate
 from tests.simulation.timeline import ProcessDied
 from tests.simulation.world import World
@@ -89,7 +91,7 @@ class Office:
         propose = partial(cases.propose, staff=maker, case_id=case.id, reason="looked at")
         if case.state is CaseState.OPEN:
             await self._ask(partial(propose, outcome=outcome))
-        refused = await self._ask(partial(cases.approve, staff=checker, case_id=case.id, outcome=outcome))
+        refused = await self._ask(partial(approve_case, staff=checker, case_id=case.id, outcome=outcome))
         if isinstance(refused, WalletInsufficient):
             await self._ask(partial(propose, outcome=CaseOutcome.WRITE_OFF))
 
@@ -120,11 +122,17 @@ class Office:
         return self.fate.one_of(outcomes) if len(outcomes) > 1 else next(iter(outcomes), None)
 
 
+async def approve_case(*, staff: Staff, case_id: UUID, outcome: CaseOutcome, now: datetime) -> ManualCase:
+    """Approve what is proposed now, with a code that has signed nothing yet."""
+    known = await ManualCase.get(id=case_id)
+    signature = Signature(staff, next(STEPS))
+    return await cases.approve(signature=signature, case_id=case_id, version=known.version, outcome=outcome, now=now)
+
+
 async def outcomes_of(world: World, case: ManualCase) -> tuple[CaseOutcome, ...]:
     """Return what the issuer's own word calls for: nothing while a claw-back is not needed after all."""
-    attempt = await RechargeAttempt.filter(order_id=case.order_id).order_by("-number").first()
-    assert attempt is not None
-    truth = world.issuer.facts_of(attempt.id).state
+    assert case.attempt_id is not None
+    truth = world.facts_of(case.attempt_id).state
     if case.kind is CaseKind.REVERSAL:
         return (CaseOutcome.REVERSE if truth is IssuerOrderState.REVERSED else CaseOutcome.DISMISS,)
     return (CaseOutcome.FROM_WALLET, CaseOutcome.WRITE_OFF) if truth is IssuerOrderState.SUCCEEDED else ()

@@ -31,7 +31,7 @@ from tests.simulation.channels import ChannelRefund, SimulatedChannel
 from tests.simulation.customers import BUSY
 from tests.simulation.customers import REFUSALS as CUSTOMERS_REFUSALS
 from tests.simulation.fate import PlannedFate, SeededFate, Weather
-from tests.simulation.issuer import Recharge, SimulatedIssuer
+from tests.simulation.issuer import Recharge
 from tests.simulation.lives import Lives
 from tests.simulation.post import Letter
 from tests.simulation.reckoning import reckon
@@ -58,7 +58,7 @@ class OpenCase:
 class Passive(Third):
     """Third parties that leave everything as it is until they are told; at the end they settle what comes at once."""
 
-    issuer: SimulatedIssuer
+    world: World
 
     def __init__(self) -> None:
         self.at_once = False
@@ -69,11 +69,13 @@ class Passive(Third):
 
     def on_submit(self, recharge: Recharge) -> None:
         if self.at_once:
-            self.issuer.settle(recharge, IssuerOrderState.SUCCEEDED)
+            self.world.issuer_of(recharge).settle(recharge, IssuerOrderState.SUCCEEDED)
 
     def settle_everything(self, world: World) -> None:
         """Settle what is under way at the channels; what the issuer has not ended stays so for good."""
-        self.at_once, self.issuer = True, world.issuer
+        self.at_once, self.world = True, world
+        for issuer in world.issuers:
+            issuer.closed = False
         for channel in world.channels:
             channel.refuses = False
             for refund in channel.refunds.values():

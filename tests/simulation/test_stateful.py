@@ -30,7 +30,8 @@ from hypothesis import HealthCheck, Phase, reproduce_failure, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from domain.orders.lifecycle import REFUND_RULE_NUMBER
-from tests.conftest import COPYING, execute, with_database
+from tests.conftest import execute, with_database
+from tests.databases import COPYING
 from tests.simulation.faults import FAULTS
 from tests.simulation.moves import Books
 

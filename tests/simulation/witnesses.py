@@ -27,6 +27,8 @@ BEHIND = {
     RechargeState.SUCCEEDED: frozenset({IssuerOrderState.SUCCEEDED, IssuerOrderState.REVERSED}),
     RechargeState.REFUSED: frozenset({IssuerOrderState.REFUSED, IssuerOrderState.SUCCEEDED, IssuerOrderState.REVERSED}),
     RechargeState.REVERSED: frozenset({IssuerOrderState.REVERSED}),
+    RechargeState.NOT_ACCEPTED: frozenset({IssuerOrderState.NOT_FOUND, IssuerOrderState.NOT_ACCEPTED}),
+    RechargeState.SURPLUS: frozenset({IssuerOrderState.SUCCEEDED, IssuerOrderState.REVERSED}),
 }
 
 
@@ -76,15 +78,19 @@ async def _recharges_were_paid_for(world: World, attempts: list[PaymentAttempt])
     paid = {attempt.order_id for attempt in attempts if attempt.state is PaymentState.PAID}
     ours = {attempt.id: attempt for attempt in await RechargeAttempt.all()}
     sent: Counter[UUID] = Counter()
-    for recharge in world.issuer.recharges.values():
+    for recharge in world.recharges.values():
         attempt = ours.get(recharge.attempt_id)
         assert attempt is not None, f"the issuer was sent {recharge.attempt_id}, of which nothing is written down"
-        sent[attempt.order_id] += 1
+        assert attempt.issuer == recharge.issuer, f"recharge {attempt.id} went to another issuer than is written down"
+        not_taken = recharge.breaks_its_word or recharge.state is IssuerOrderState.NOT_ACCEPTED
+        sent[attempt.order_id] += not not_taken
         assert attempt.order_id in paid, f"order {attempt.order_id} was sent to the issuer, and nobody has paid it"
     assert not [order for order, count in sent.items() if count > 1], f"recharged twice: {sent}"
     for attempt in ours.values():
-        there = world.issuer.facts_of(attempt.id).state
-        assert there in BEHIND[attempt.state], f"recharge {attempt.id} is {attempt.state}, there {there}"
+        there = world.facts_of(attempt.id).state
+        known = world.recharges.get(attempt.id)
+        broken = attempt.state is RechargeState.NOT_ACCEPTED and known is not None and known.breaks_its_word
+        assert broken or there in BEHIND[attempt.state], f"recharge {attempt.id} is {attempt.state}, there {there}"
 
 
 async def _clearing_is_what_we_know(
@@ -127,10 +133,10 @@ async def recovered() -> Counter[UUID]:
     found: Counter[UUID] = Counter()
     cases = await ManualCase.filter(state=CaseState.RESOLVED)
     taken_back = {
-        case.order_id for case in cases if case.kind is CaseKind.REVERSAL and case.outcome is CaseOutcome.REVERSE
+        case.attempt_id for case in cases if case.kind is CaseKind.REVERSAL and case.outcome is CaseOutcome.REVERSE
     }
     for case in cases:
-        if case.outcome is CaseOutcome.FROM_WALLET and case.order_id not in taken_back:
+        if case.outcome is CaseOutcome.FROM_WALLET and case.attempt_id not in taken_back:
             found[case.user_id] += case.amount_fen
     return found
 

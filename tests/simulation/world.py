@@ -16,6 +16,7 @@ from tortoise import Tortoise
 
 import kernel.ids
 from domain.cards import operations as cards
+from domain.cards.ports import IssuerOrderState, Issuers, RechargeFacts
 from domain.finance import audit as finance_audit
 from domain.identity import staff
 from domain.identity.operations import sign_in
@@ -37,12 +38,13 @@ from kernel.states import StaffRole
 from models.cards import FuelCard
 from models.database import connected, dialect
 from models.offers import Offer
-from tests.simulation.channels import ChannelRefund, SimulatedChannel
+from tests.factories import sign
+from tests.simulation.channels import ALIPAY, NAME, ChannelRefund, SimulatedChannel, SimulatedPayers
 from tests.simulation.face import SimulatedFace, SimulatedLogin
 from tests.simulation.fate import Fate
 from tests.simulation.house import House
 from tests.simulation.inline_sqlite import inline_sqlite
-from tests.simulation.issuer import Recharge, SimulatedIssuer
+from tests.simulation.issuer import MAIN, OTHER, Recharge, SimulatedIssuer
 from tests.simulation.network import Network
 from tests.simulation.post import Post
 from tests.simulation.timeline import Timeline
@@ -52,7 +54,7 @@ SEALER = Sealer(bytes(32))
 LAST_STEPS = 60
 IDENTIFIER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 UNSAFE = "PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY"
-SUB_MCHIDS = ("1900000209", "1900000210")
+MERCHANTS = ((NAME, "1900000209"), (NAME, "1900000210"), (ALIPAY, "2088000000000209"))
 
 
 @dataclass(frozen=True)
@@ -94,14 +96,16 @@ class World:
             SimulatedChannel(
                 sub_mchid,
                 self.network,
+                name=name,
                 on_refund=self.third.on_refund,
                 careful=self.careful_channels,
             )
-            for sub_mchid in SUB_MCHIDS
+            for name, sub_mchid in MERCHANTS
         )
-        self.issuer = SimulatedIssuer(self.network, on_submit=self.third.on_submit)
+        self.issuers = tuple(SimulatedIssuer(self.network, self.third.on_submit, name) for name in (MAIN, OTHER))
         self.face = SimulatedFace(self.network)
-        self.parties = ThirdParties(Channels(self.channels), self.issuer, SimulatedLogin(), self.face)
+        channels = Channels(self.channels, alipay_payers=SimulatedPayers(self.network))
+        self.parties = ThirdParties(channels, Issuers(self.issuers), SimulatedLogin(), self.face)
         self.policy = Policy.of(self.settings)
         handlers = Handlers(settings=self.settings, third_parties=self.parties, policy=self.policy, sealer=SEALER)
         self.house = House(self.timeline, self.fate, handlers, worker_count=self.worker_count, note=self.note)
@@ -115,6 +119,25 @@ class World:
     @property
     def now(self) -> datetime:
         return self.timeline.now
+
+    @property
+    def issuer(self) -> SimulatedIssuer:
+        return self.issuers[0]
+
+    @property
+    def recharges(self) -> dict[UUID, Recharge]:
+        """What issuers know of, by the attempt; no attempt is known to two."""
+        return {recharge.attempt_id: recharge for issuer in self.issuers for recharge in issuer.recharges.values()}
+
+    def issuer_of(self, recharge: Recharge) -> SimulatedIssuer:
+        return next(issuer for issuer in self.issuers if issuer.name == recharge.issuer)
+
+    def facts_of(self, attempt_id: UUID) -> RechargeFacts:
+        """Return what the issuer of a recharge would say of it now."""
+        told = [issuer.facts_of(attempt_id) for issuer in self.issuers]
+        known = [facts for facts in told if facts.state is not IssuerOrderState.NOT_FOUND]
+        assert len(known) <= 1, f"recharge {attempt_id} is known to two issuers"
+        return (known or told)[0]
 
     def note(self, step: str) -> None:
         """Remember what happens, to be told where something fails."""
@@ -160,6 +183,8 @@ class World:
         name = f"staff-{len(self.staff) + 1}"
         member = await staff.add(name=name, roles=frozenset(StaffRole), customer_id=customer_id, now=self.now)
         self.staff.append(Staff(member.id, member.name, member.customer_id))
+        # Their authenticator is there before they need it.
+        await sign(self.staff[-1])
         return self.staff[-1]
 
     async def add_offer(self, *, amount_fen: int, price_fen: int, stock: int, per_user_max: int = 3) -> Offer:

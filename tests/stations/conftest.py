@@ -13,6 +13,7 @@ from domain.stations.feed import PriceFeed
 from domain.stations.index import StationIndex
 from kernel.errors import Locale
 from kernel.settings import Settings
+from models.lean import Statement
 from resolvers import loaders
 from schema.root import build
 from schema.types.context import Context, Services
@@ -64,6 +65,13 @@ def statements(database: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         monkeypatch.setattr(client, name, run)
 
+    read = client.fetch_rows  # type: ignore[attr-defined]
+
+    async def fetch_rows(self: Any, statement: Statement, arguments: Sequence[Any]) -> Any:
+        sent.append(statement.sqlite)
+        return await read(self, statement, arguments)
+
+    monkeypatch.setattr(client, "fetch_rows", fetch_rows)
     counting("execute_query")
     counting("execute_query_dict")
     return sent

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from domain.stations import tree as tree_module
 from domain.stations.geo import Location, distance_m
-from domain.stations.tree import Found, Place, PlaceTree, SpatialIndexMissing, Spot
+from domain.stations.tree import Found, Place, PlaceGivenTwice, PlaceTree, SpatialIndexMissing, Spot
 
 ZONES = [None, UUID(int=1), UUID(int=2)]
 
@@ -119,7 +119,7 @@ def test_a_large_tree_agrees_in_city_and_desert() -> None:
 def test_a_failed_change_leaves_the_tree_as_it_was() -> None:
     place = Place(UUID(int=1), 31.2, 121.4, None, "OTHER")
     tree = tree_of([place])
-    with pytest.raises(Exception, match="UNIQUE"):
+    with pytest.raises(PlaceGivenTwice):
         tree.put([Place(UUID(int=1), 0.0, 0.0, None, "OTHER"), Place(UUID(int=1), 1.0, 1.0, None, "OTHER")])
     assert [one.spot.distance_mm for one in tree.nearest(Location(31.2, 121.4), radius_m=1, limit=5)] == [0]
 

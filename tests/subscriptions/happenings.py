@@ -18,10 +18,10 @@ from domain.work import operations as work
 from domain.work.operations import Kind
 from kernel.clock import utc_now
 from kernel.ids import new_id
-from kernel.states import Product, StationBrand
+from kernel.states import Product, RechargeState, StationBrand
 from models.database import transactional
 from models.jobs import Job
-from models.orders import RechargeOrder
+from models.orders import RechargeAttempt, RechargeOrder
 from models.pricing import PriceZone
 from models.reviews import ManualCase, Review
 from models.stations import Station
@@ -53,6 +53,11 @@ async def step(order_id: UUID, *triggers: Trigger, now: datetime | None = None) 
 async def recharge(order: RechargeOrder) -> None:
     """Take the order to its success, in one transaction and one moment with the arrival."""
     now = utc_now()
+    await RechargeAttempt.create(
+        id=new_id(), order_id=order.id, user_id=order.user_id, number=1, issuer="card_issuer",
+        state=RechargeState.SUCCEEDED, cost_fen=order.amount_fen, issuer_order_id=str(order.id), submitted_at=now,
+        settled_at=now,
+    )  # fmt: skip
     await step(order.id, *WAY_TO_SUCCESS, now=now)
     await arrive(order, now)
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, cast
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from strawberry.schema.config import StrawberryConfig
 from websockets.asyncio.client import ClientConnection
 from websockets.typing import Subprotocol
 
+from domain.budgets.operations import Budgets
 from domain.events.ports import EventSource
 from domain.events.queries import head
 from domain.identity.tokens import TokenAuthority
@@ -34,7 +36,7 @@ from kernel.sealing import Sealer
 from kernel.settings import Settings
 from resolvers import loaders
 from schema.extensions.documents import Schema
-from schema.extensions.trusted import TrustedDocuments, hash_of
+from schema.extensions.limits import Limits
 from schema.types import enums as _enums  # noqa: F401 -- importing it registers them.
 from schema.types.alerts import AlertStreamEvent
 from schema.types.context import Info, Services
@@ -53,21 +55,20 @@ from schema.types.scalars import SCALARS, Yuan
 from subscriptions import streams
 from subscriptions.draining import Server
 from subscriptions.frames import WebSocketConnection
+from subscriptions.http_connections import http_connection
+from subscriptions.requests import PersistedDocuments
 from subscriptions.server import GraphQLApp
+from tests.factories import SCOPES
 from tests.services import find_free_port
+from tests.subscriptions.documents import documents_of
 from tests.subscriptions.support import eventually
 
 TRANSPORT_WS = "graphql-transport-ws"
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 
 TOKENS = TokenAuthority(
     key=ECKey.generate_key("P-256"), issuer="tests", audience="tests", lifetime=timedelta(seconds=3_600)
 )
-
-
-TRUSTED = "subscription Trusted($to: Int!) { ticks(to: $to) }"
-TRUSTED_QUERY = "query Trusted { hello }"
-DOCUMENTS = {hash_of(text): text for text in (TRUSTED, TRUSTED_QUERY)}
 
 
 class TooMuch(YoukaError):
@@ -212,7 +213,13 @@ class Subscription:
     )
 
 
-SCHEMA = Schema(query=Query, mutation=Mutation, subscription=Subscription, config=StrawberryConfig(scalar_map=SCALARS))
+@lru_cache
+def schema_with(limits: Limits) -> Schema:
+    config = StrawberryConfig(scalar_map=SCALARS)
+    return Schema(limits=limits, query=Query, mutation=Mutation, subscription=Subscription, config=config)
+
+
+SCHEMA = schema_with(Limits())
 
 
 class Silence:
@@ -224,7 +231,7 @@ class Silence:
 
 
 def token_of(user_id: UUID, *, now: datetime | None = None) -> str:
-    return TOKENS.issue(user_id=user_id, client_id="tests", scopes=frozenset({"recharge"}), now=now or utc_now())
+    return TOKENS.issue(user_id=user_id, client_id="tests", scopes=SCOPES, now=now or utc_now())
 
 
 def bearer(viewer: Viewer) -> dict[str, str]:
@@ -242,7 +249,7 @@ def journal_cursor(position: int) -> str:
 
 
 def services_of(events: EventSource | None = None, **values: Any) -> Services:
-    settings, stations = Settings(**values), StationIndex()
+    settings, stations = Settings(**{"cost_shown": False, **values}), StationIndex()
     return Services(
         settings=settings,
         third_parties=cast(Any, None),
@@ -252,6 +259,7 @@ def services_of(events: EventSource | None = None, **values: Any) -> Services:
         events=events or Silence(),
         stations=stations,
         prices=PriceFeed(stations),
+        budgets=Budgets.of(settings),
     )
 
 
@@ -294,31 +302,36 @@ class Served(str):
         return len(connections)
 
 
-def application(services: Services, *, with_page: bool = False) -> Application:
+def application(
+    services: Services, *, with_page: bool = False, documents: PersistedDocuments | None = None
+) -> Application:
     def page() -> Response:
         return HTMLResponse("<title>GraphiQL</title>")
 
     graphql = GraphQLApp(
-        SCHEMA,
+        schema_with(Limits.of(services.settings)),
         services,
         loaders=loaders.build,
-        documents=TrustedDocuments(DOCUMENTS, only=services.settings.trusted_documents_only),
+        documents=documents or documents_of(services.settings),
         graphiql_page=page if with_page else None,
     )
     return Application(graphql)
 
 
 @asynccontextmanager
-async def serving(services: Services, **options: Any) -> AsyncIterator[Served]:
+async def serving(
+    services: Services, *, documents: PersistedDocuments | None = None, **options: Any
+) -> AsyncIterator[Served]:
     """Serve `/graphql` by uvicorn; the value is `host:port`."""
-    port = find_free_port()
-    app = application(services)
+    port, app = find_free_port(), application(services, documents=documents)
     config = uvicorn.Config(
         app,
         host="127.0.0.1",
         port=port,
         lifespan="off",
         log_config=None,
+        access_log=False,
+        http=http_connection(services.settings),
         ws=WebSocketConnection,
         ws_max_size=services.settings.websocket_frame_size_max_bytes,
         ws_per_message_deflate=False,

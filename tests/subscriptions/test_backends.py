@@ -62,7 +62,7 @@ async def connected(backend: RedisBackend) -> AsyncIterator[RedisBackend]:
 
 
 async def next_of(backend: RedisBackend | MemoryBackend) -> Event:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return await backend.next_published()
 
 
@@ -149,11 +149,11 @@ class TestMemory:
     async def test_what_nobody_wants_is_not_kept(self) -> None:
         backend = MemoryBackend(messages_queued_max=1)
         await backend.connect()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(30):
             await _publish(backend, 5)
         await backend.subscribe("a")
         await backend.unsubscribe("a")
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(30):
             await _publish(backend, 5)
         await backend.disconnect()
 

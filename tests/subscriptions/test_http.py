@@ -209,7 +209,8 @@ class TestRefusals:
         [
             ("{ hello", "GRAPHQL_PARSE_FAILED"),
             ("{" * 400 + "a" + "}" * 400, "GRAPHQL_PARSE_FAILED"),
-            ("{ " + "a " * 1_990 + "}", "GRAPHQL_VALIDATION_FAILED"),
+            ("{ " + "a " * 490 + "}", "GRAPHQL_VALIDATION_FAILED"),
+            ("{ " + "a " * 501 + "}", "DOCUMENT_LIMIT_EXCEEDED"),
             ("{ unknown }", "GRAPHQL_VALIDATION_FAILED"),
             ("query ($n: String!) { hello(name: $n) }", "GRAPHQL_VALIDATION_FAILED"),
             ("{ hello(name: 1) }", "GRAPHQL_VALIDATION_FAILED"),
@@ -230,7 +231,8 @@ class TestRefusals:
     async def test_a_document_of_too_many_tokens(self) -> None:
         async with calling() as client:
             response = await post(client, "{" + " hello" * 6_000 + "}")
-        assert code_of(response) == "GRAPHQL_PARSE_FAILED"
+        assert code_of(response) == "DOCUMENT_LIMIT_EXCEEDED"
+        assert response.json()["errors"][0]["extensions"]["limit"] == "TOKENS"
 
 
 class TestErrors:

@@ -52,7 +52,9 @@ class TestExpiry:
         async with serving(services_of(token_expiry_warning_s=1.0)) as address, connecting(address) as client:
             await client.initialise(expiring(uuid4(), in_s=3))
             warning = await client.receive()
-            assert warning == {"type": "ping", "payload": {"expiresInMs": 1_000}}
+            assert warning["type"] == "ping"
+            # A busy machine has less than two seconds left by now, of which the warning takes half.
+            assert 0 < warning["payload"]["expiresInMs"] <= 1_000
             assert await client.closed() == (4403, "TOKEN_EXPIRED")
 
     @pytest.mark.parametrize("name", ["authorization", "Authorization"])

@@ -53,7 +53,7 @@ class Deaf:
 
     async def read_until(self, text: bytes) -> bytes:
         loop, heard = asyncio.get_running_loop(), b""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while text not in heard:
                 chunk = await loop.sock_recv(self._socket, 65_536)
                 assert chunk, heard[-200:]
@@ -62,7 +62,7 @@ class Deaf:
 
     async def read_to_the_end(self) -> bytes:
         loop, heard = asyncio.get_running_loop(), b""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             try:
                 while chunk := await loop.sock_recv(self._socket, 65_536):
                     heard += chunk

@@ -162,7 +162,9 @@ CASES = {
     ),
 }
 # Followed by this house itself, and by no client.
-INTERNAL = {EventType.STATIONS_CHANGED, EventType.LEDGER_POSTED}
+INTERNAL = {
+    EventType.STATIONS_CHANGED, EventType.LEDGER_POSTED, EventType.SWITCH_TURNED, EventType.ORGANISATION_CHANGED,
+}  # fmt: skip
 
 
 def test_every_field_and_every_event_type_has_a_case() -> None:

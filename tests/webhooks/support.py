@@ -10,11 +10,13 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
+from domain.budgets.operations import Budgets
 from domain.events.operations import append
 from domain.events.streams import EventType, arrivals_stream
+from domain.identity.scopes import Scope
 from domain.identity.viewer import Viewer
 from domain.orders.policy import Policy as OrderPolicy
-from domain.webhooks import operations, queries
+from domain.webhooks import operations
 from domain.webhooks.policy import Policy
 from domain.webhooks.ports import Asked
 from gateways.webhooks import sending
@@ -133,7 +135,7 @@ async def log_of(webhook_id: UUID) -> list[WebhookDelivery]:
 
 async def create_partner() -> Viewer:
     viewer = await create_viewer()
-    return replace(viewer, scopes=frozenset({"recharge", queries.SCOPE}))
+    return replace(viewer, scopes=frozenset({Scope.RECHARGE, Scope.WEBHOOKS}))
 
 
 class Arrivals:
@@ -188,6 +190,7 @@ async def house(**values: Any) -> AsyncIterator[House]:
             events=hub,
             stations=cast(Any, None),
             prices=cast(Any, None),
+            budgets=Budgets.of(settings),
             webhooks=Webhooks(
                 admission=SchemaAdmission(
                     SCHEMA,

@@ -116,7 +116,7 @@ async def test_the_language_is_that_of_the_registration(receiver: Receiver) -> N
 async def test_an_error_stands_in_for_what_is_too_large(receiver: Receiver) -> None:
     partner = await create_partner()
     arrivals = await Arrivals.of(partner)
-    fields = " ".join(f"text{number}: text" for number in range(60))
+    fields = " ".join(f"text{number}: text" for number in range(45))
     notice = f"... on ArrivalEvent {{ notice {{ {fields} }} }}"
     document = f"subscription ($after: String) {{ arrivals(after: $after) {{ {notice} }} }}"
     async with house(webhook_payload_size_max_bytes=1_024) as here:

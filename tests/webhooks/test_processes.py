@@ -61,7 +61,7 @@ async def start_server(
 async def register(server: RunningHouse, receiver: Receiver, *, count: int = 1) -> tuple[Arrivals, list[str]]:
     """Register so many webhooks of one new user; return what arrives for that user, and the secrets."""
     token = await asyncio.to_thread(
-        server.client, "clients.token", f"partner-{time.monotonic_ns()}", "recharge", "webhooks"
+        server.client, "clients.token", f"partner-{time.monotonic_ns()}", "profile", "recharge", "webhooks"
     )
     assert token.returncode == 0, token.stderr
     bearer = token.stdout.strip()

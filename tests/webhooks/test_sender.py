@@ -21,6 +21,7 @@ from domain.webhooks.ports import DeliveryError, Outcome
 from domain.webhooks.urls import UrlPolicy, UrlReason, WebhookUrlInvalid
 from gateways.webhooks import HttpWebhookSender, Resolver, sending
 from kernel.settings import Environment, Settings
+from tests.gateways.guarding import sample
 from tests.webhooks.receiver import Receiver, answering, dripping, flooding, holding, receiving
 
 HEADERS = {"webhook-id": "msg_1"}
@@ -227,3 +228,17 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) 
         outcome = await post(f"https://{NAME}:{partner.port}/", names=Names(["127.0.0.1"]))
         assert outcome.error is DeliveryError.TLS
         assert partner.requests == []
+
+
+async def test_deliveries_are_counted_by_how_they_ended(receiver: Receiver, free_port: int) -> None:
+    outcomes = ("answered", "server_error", "transport_error", "address_refused")
+    labels = [{"party": "webhooks", "outcome": each} for each in outcomes]
+    before = [sample("youka_third_party_calls_total", **each) for each in labels]
+    address = f"http://127.0.0.1:{receiver.port}/hooks"
+    await post(address)
+    receiver.otherwise = answering(503)
+    await post(address)
+    await post(f"http://127.0.0.1:{free_port}/hooks")
+    await post("http://10.0.0.1/hooks", environment=Environment.PRODUCTION)
+    after = [sample("youka_third_party_calls_total", **each) for each in labels]
+    assert [new - old for new, old in zip(after, before, strict=True)] == [1, 1, 1, 1]

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from tortoise.exceptions import IntegrityError
 
+from domain.identity.scopes import Scope
 from domain.identity.staff import STAFF_CLIENT_ID, STAFF_SCOPE
-from domain.webhooks import delivering, operations, queries
+from domain.webhooks import delivering, operations
 from domain.webhooks.delivering import WebhookLeaseLost
 from domain.webhooks.policy import Policy
 from domain.webhooks.ports import DeliveryError, Outcome
@@ -165,7 +166,7 @@ async def test_nobody_registers_more_than_the_limit_at_once(receiver: Receiver, 
     partner = await create_partner()
     if of_staff:
         member = await create_staff()
-        scopes = frozenset({STAFF_SCOPE, queries.SCOPE})
+        scopes = frozenset({STAFF_SCOPE, Scope.WEBHOOKS})
         partner = replace(partner, user_id=member.id, client_id=STAFF_CLIENT_ID, scopes=scopes)
     async with house(webhooks_per_user_max=3) as here:
         registering = (here.register(partner, receiver.url) for _ in range(8))

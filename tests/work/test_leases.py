@@ -208,7 +208,7 @@ class TestWorker:
         await schedule("k")
         worker = Worker({Kind.QUERY_PAYMENT: hang}, Settings(job_lease_s=1.2))
         worker.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await entered.wait()
             async with stalled(database) as leased_until:
                 await stopped.wait()
@@ -231,7 +231,7 @@ class TestWorker:
         await schedule("k")
         worker = Worker({Kind.QUERY_PAYMENT: hang}, Settings(job_lease_s=0.9))
         worker.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await entered.wait()
             heir = await claim_one(owner="heir", now=utc_now() + HOUR)
             await stopped.wait()

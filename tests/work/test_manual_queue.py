@@ -79,7 +79,7 @@ class TestRetry:
         worker = Worker({Kind.QUERY_PAYMENT: begin}, Settings(worker_poll_interval_ms=60_000))
         worker.start()
         await act(manual_queue.retry, parked.id)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await began.wait()
         await worker.stop()
 

@@ -68,7 +68,7 @@ class TestTurns:
             {Kind.QUERY_PAYMENT: query, Kind.ANNOUNCE_PRICES: money}, Settings(worker_jobs_concurrent_max=4)
         )
         worker.start()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await money_ran.wait()
         await worker.stop()
         assert len(begun) <= 4
@@ -227,7 +227,7 @@ async def test_workers_pass_by_what_another_is_picking_without_waiting(postgres_
         try:
             async with other.transaction():
                 picked = await other.fetch(statements.CLAIM_POSTGRES, "other", now + LEASE, now, 4, "{}")
-                async with asyncio.timeout(2):
+                async with asyncio.timeout(30):
                     rest = await work.claim(owner="w", limit=6, lease=LEASE, now=now)
         finally:
             await other.close()

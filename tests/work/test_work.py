@@ -150,7 +150,7 @@ class TestWorker:
         worker.start()
         await asyncio.sleep(0.05)
         await schedule("k")
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await seen.wait()
         await worker.stop()
 
@@ -166,7 +166,7 @@ class TestWorker:
         worker = Worker({Kind.QUERY_PAYMENT: slow}, Settings(job_lease_s=0.2))
         worker.start()
         await schedule("k")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await done.wait()
         await worker.stop()
         assert claimed_by_another == []

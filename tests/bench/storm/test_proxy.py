@@ -13,7 +13,7 @@ import pytest
 from bench.storm.proxy import Mode, Proxy
 from tests.services import LOOPBACK, find_free_port
 
-SOON_S = 5.0
+SOON_S = 30.0
 SILENCE_S = 0.15
 
 

@@ -1,0 +1,210 @@
+"""Making an order: facts, rules and writing, at once where that is possible and else in the user's turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from domain.account.rules import check_own_limits
+from domain.cards import queries as cards
+from domain.cards.queries import CardNotFound
+from domain.identity import idempotency
+from domain.identity.idempotency import IdempotencyConflict
+from domain.identity.queries import lock_user
+from domain.identity.viewer import Viewer
+from domain.offers import operations as offers
+from domain.orders import creation_facts, for_organisations, writing
+from domain.orders.creation_facts import CreationFacts, Question, text_of
+from domain.orders.policy import Policy
+from domain.orders.transitions import creation_of
+from domain.orders.writing import NewOrder
+from domain.risk import rules as risk
+from domain.work.operations import Kind, check_payload
+from kernel.clock import start_of_business_day
+from kernel.errors import YoukaError
+from kernel.ids import new_id
+from kernel.money import Money
+from kernel.states import OrderState, RefundState, ReviewReason, ReviewState
+from models.database import transactional
+from models.lean_transactions import NotWritten, row_of
+from models.offers import Offer
+from models.orders import RechargeOrder
+from models.organisations import OrganisationMember
+
+
+class PriceChanged(YoukaError):
+    code = "PRICE_CHANGED"
+    messages = {"zh-CN": "价格已变为{price.text}，请确认后重试", "en": "The price is {price.text} now, please confirm"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody wants to order. `operation` and `key` let it happen once.
+
+    `yuan` is what arrives and may be left out with an offer. `quoted` is the price that the user was shown, where it
+    was shown some time ago.
+    """
+
+    operation: str
+    key: str
+    card_id: UUID | None
+    yuan: Decimal | None = None
+    names_offer: bool = False
+    offer_id: UUID | None = None
+    quoted: Money | None = None
+
+    @property
+    def input_hash(self) -> str:
+        amount = str(risk.amount_of(self.yuan).fen) if self.yuan is not None else ""
+        parts = [str(self.card_id), amount]
+        return idempotency.hash_of(*parts, *([str(self.offer_id)] if self.names_offer else []))
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """An order that is to be made: what is wanted and by whom, the offer if there is one, and what arrives."""
+
+    viewer: Viewer
+    wanted: Wanted
+    offer: Offer | None
+    amount: Money
+    policy: Policy
+    now: datetime
+
+    @property
+    def price(self) -> Money:
+        return Money(self.offer.price_fen) if self.offer else self.amount
+
+
+# An order that was made, or the id of the one that the same key has made before.
+Made = RechargeOrder | UUID
+
+
+async def at_once(making: Making) -> Made | None:
+    """Make an order for a card of the viewer's own without the user's lock; None where that takes the lock after all.
+
+    That is where somebody else takes the user's turn, or an organisation has a say. Raises what `in_turn` raises.
+    """
+    joins = making.policy.joins_loads
+    found = await (creation_facts.together if joins else creation_facts.alone).load(_question(making))
+    known = _known(making, found)
+    if known:
+        return known
+    card = found.card
+    if card and card.organisation_id is not None:
+        return None
+    if card is None or card.user_id != making.viewer.user_id:
+        raise CardNotFound
+    order = _order(making, _review_reason(making, found), None)
+    try:
+        written = await (writing.together if joins else writing.alone).load(_new(making, order, found.turn))
+    except NotWritten:
+        return None
+    return order if written else None
+
+
+@transactional
+async def in_turn(making: Making) -> Made:
+    """Make an order while the user is locked.
+
+    Raises IdempotencyConflict, CardNotFound, PriceChanged, OwnLimitExceeded, MemberLimitExceeded, the errors of
+    `domain.risk.rules` and `domain.offers`, and IntegrityError where somebody else uses the key meanwhile.
+    """
+    viewer, offer, now = making.viewer, making.offer, making.now
+    await lock_user(viewer=viewer)
+    (found,) = await creation_facts.read([_question(making)])
+    known = _known(making, found)
+    if known:
+        return known
+    card = await cards.required(viewer=viewer, card_id=making.wanted.card_id)
+    reason = _review_reason(making, found)
+    member = await for_organisations.claim(viewer=viewer, card=card, amount=making.amount, now=now)
+    order = _order(making, reason, member)
+    if offer:
+        await offers.reserve(offer=offer, order_id=order.id, user_id=viewer.user_id, brand=card.brand, now=now)
+    written = await writing.write(_new(making, order, found.turn))
+    assert written, "the user is locked"
+    return order
+
+
+def _question(making: Making) -> Question:
+    viewer, wanted, now = making.viewer, making.wanted, making.now
+    since = now - making.policy.limits.split_window
+    return Question(viewer.user_id, wanted.card_id, wanted.operation, wanted.key, start_of_business_day(now), since)
+
+
+def _known(making: Making, found: CreationFacts) -> UUID | None:
+    if found.known is None:
+        return None
+    if found.known.input_hash != making.wanted.input_hash:
+        raise IdempotencyConflict
+    return found.known.result_id
+
+
+def _review_reason(making: Making, found: CreationFacts) -> ReviewReason | None:
+    """Have the rules look at the facts, and return why a person must look at the order, if one must."""
+    amount, limits = making.amount, making.policy.limits
+    if making.wanted.quoted is not None and making.wanted.quoted != making.price:
+        raise PriceChanged(price=making.price)
+    risk.check_facts(amount, found.risk, limits)
+    # The limits are changed, and cards unbound, in a turn of the same user.
+    check_own_limits(amount, spent_today_fen=found.risk.spent_today_fen, own=found.own)
+    return risk.review_reason(amount, found.risk, limits)
+
+
+def _order(making: Making, reason: ReviewReason | None, member: OrganisationMember | None) -> RechargeOrder:
+    values = {
+        "id": new_id(),
+        "user_id": making.viewer.user_id,
+        "card_id": making.wanted.card_id,
+        "offer_id": making.offer.id if making.offer else None,
+        "organisation_id": member.organisation_id if member else None,
+        "member_id": member.id if member else None,
+        "amount_fen": making.amount.fen,
+        "price_fen": making.price.fen,
+        "state": OrderState.PENDING_PAYMENT,
+        "version": 1,
+        "failure_kind": None,
+        "refund_state": RefundState.NONE,
+        "review_state": ReviewState.REQUIRED if reason else ReviewState.NONE,
+        "review_reason": reason,
+        "pay_deadline_at": making.now + making.policy.pay_within,
+        "created_at": making.now,
+        "updated_at": making.now,
+    }
+    return row_of(RechargeOrder, values)
+
+
+def _new(making: Making, order: RechargeOrder, turn: str) -> NewOrder:
+    work = {"order_id": str(order.id)}
+    check_payload(Kind.EXPIRE_ORDER, work)
+    values = {
+        "turn": turn,
+        "id": order.id,
+        "user_id": order.user_id,
+        "card_id": order.card_id,
+        "offer_id": order.offer_id,
+        "organisation_id": order.organisation_id,
+        "member_id": order.member_id,
+        "amount_fen": order.amount_fen,
+        "price_fen": order.price_fen,
+        "state": order.state.value,
+        "version": order.version,
+        "refund_state": order.refund_state.value,
+        "review_state": order.review_state.value,
+        "review_reason": order.review_reason.value if order.review_reason else None,
+        "pay_deadline_at": text_of(order.pay_deadline_at),
+        "made_at": text_of(order.created_at),
+        "key_id": new_id(),
+        "operation": making.wanted.operation,
+        "key": making.wanted.key,
+        "input_hash": making.wanted.input_hash,
+        "job_id": new_id(),
+        "job_kind": Kind.EXPIRE_ORDER.value,
+        "job_key": work["order_id"],
+        "job": work,
+        **creation_of(order, actor=making.viewer.actor),
+    }
+    return NewOrder(order.id, order.user_id, values)

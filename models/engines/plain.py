@@ -1,0 +1,200 @@
+"""Plain connections to PostgreSQL for reading: none is reset between two statements, which costs more than they do.
+
+They can do nothing but read, each statement by itself, so there is nothing that a reset would undo. What was prepared
+on a connection stays prepared. One that does not answer in time, or that is lost, is ended, and the next call makes
+another in its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+import asyncpg
+from asyncpg.prepared_stmt import PreparedStatement
+
+from kernel.logs import get_logger
+
+log = get_logger(__name__)
+
+# How long a connection may take to forget the statement of a caller that was cancelled, or to say goodbye.
+SETTLED_WITHIN_S = 1.0
+CLOSED = "the database was closed"
+# What a server says whose tables have changed since the statement was prepared.
+OUTDATED = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
+
+
+class PlainConnection:
+    __slots__ = ("connection", "prepared")
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self.connection = connection
+        self.prepared: dict[str, PreparedStatement[Any]] = {}
+
+    async def fetch(self, text: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
+        prepared = self.prepared.get(text)
+        if prepared is not None:
+            try:
+                return cast(list[asyncpg.Record], await prepared.fetch(*arguments))
+            except OUTDATED:
+                # The server refused before it did anything.
+                self.prepared.clear()
+        prepared = self.prepared[text] = await self.connection.prepare(text)
+        return cast(list[asyncpg.Record], await prepared.fetch(*arguments))
+
+
+class PlainConnections:
+    """Up to `size_max` connections, made when they are needed. Callers that find none free wait in line."""
+
+    def __init__(
+        self, connect: Callable[[], Awaitable[asyncpg.Connection]], *, size_max: int, acquire_within_s: float | None
+    ) -> None:
+        assert size_max > 0
+        self._connect = connect
+        self._size_max = size_max
+        self._acquire_within_s = acquire_within_s
+        # The one that was used last is used next, so that a quiet process keeps few of them busy.
+        self._free: list[PlainConnection] = []
+        self._size = 0
+        # Who waits is given a connection, or None, which is leave to make one.
+        self._waiting: deque[asyncio.Future[PlainConnection | None]] = deque()
+        self._settling: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self._all_back = asyncio.Event()
+
+    @property
+    def size(self) -> int:
+        """How many connections there are, those that are being made among them."""
+        return self._size
+
+    @property
+    def idle(self) -> int:
+        return len(self._free)
+
+    async def fetch(self, text: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
+        """Raises TimeoutError where no connection is free, or no answer there, in time; else what asyncpg raises."""
+        taken = self._free.pop() if self._free else await self._take()
+        while taken.connection.is_closed():
+            # Nothing was sent on it, so that nobody need hear of its end.
+            self._size -= 1
+            taken = await self._take()
+        try:
+            rows = await taken.fetch(text, arguments)
+        except BaseException as error:
+            self._after(error, taken)
+            raise
+        self._give_back(taken)
+        return rows
+
+    async def close(self) -> None:
+        """End all of them, once their statements have ended."""
+        self._closed = True
+        for turn in self._waiting:
+            if not turn.done():
+                turn.set_exception(asyncpg.InterfaceError(CLOSED))
+        if self._settling:
+            await asyncio.wait(set(self._settling))
+        while len(self._free) < self._size:
+            self._all_back.clear()
+            await self._all_back.wait()
+        for each in self._free:
+            try:
+                await each.connection.close(timeout=SETTLED_WITHIN_S)
+            except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                each.connection.terminate()
+        self._free.clear()
+        self._size = 0
+
+    async def _take(self) -> PlainConnection:
+        if self._free:
+            return self._free.pop()
+        if self._size >= self._size_max:
+            given = await self._wait_in_line()
+            if given is not None:
+                return given
+        else:
+            self._size += 1
+        # From here on a place is held.
+        try:
+            if self._closed:
+                raise asyncpg.InterfaceError(CLOSED)
+            return PlainConnection(await self._connect())
+        except BaseException:
+            self._lose_place()
+            raise
+
+    async def _wait_in_line(self) -> PlainConnection | None:
+        turn: asyncio.Future[PlainConnection | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout(self._acquire_within_s):
+                return await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                # It was given one in the moment in which it stopped waiting.
+                given = turn.result()
+                if given is None:
+                    self._lose_place()
+                else:
+                    self._give_back(given)
+            raise
+
+    def _hand_over(self, given: PlainConnection | None) -> bool:
+        """Give a connection, or the place for one, to whoever waits longest, and return whether there was anybody."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(given)
+                return True
+        return False
+
+    def _give_back(self, one: PlainConnection) -> None:
+        if self._waiting and self._hand_over(one):
+            return
+        self._free.append(one)
+        if self._closed:
+            self._all_back.set()
+
+    def _lose_place(self) -> None:
+        if self._waiting and self._hand_over(None):
+            return
+        self._size -= 1
+        if self._closed:
+            self._all_back.set()
+
+    def _after(self, error: BaseException, one: PlainConnection) -> None:
+        """Do with a connection what the error of its statement asks for."""
+        if isinstance(error, asyncio.CancelledError):
+            task = asyncio.get_running_loop().create_task(self._settle(one), name="database:settling")
+            self._settling.add(task)
+            task.add_done_callback(self._settling.discard)
+            return
+        if isinstance(error, TimeoutError):
+            log.warning("database.connection_given_up")
+            one.connection.terminate()
+        if one.connection.is_closed():
+            self._lose_place()
+        else:
+            self._give_back(one)
+
+    async def _settle(self, one: PlainConnection) -> None:
+        """Wait until the statement of a cancelled caller is off the connection, as asyncpg's own pool does."""
+        try:
+            async with asyncio.timeout(SETTLED_WITHIN_S):
+                await one.connection._protocol._wait_for_cancellation()
+        except BaseException as reason:
+            log.warning("database.connection_not_settled", error=type(reason).__name__)
+            one.connection.terminate()
+            self._lose_place()
+            if isinstance(reason, asyncio.CancelledError):
+                raise
+        else:
+            self._after_settling(one)
+
+    def _after_settling(self, one: PlainConnection) -> None:
+        if one.connection.is_closed():
+            self._lose_place()
+        else:
+            self._give_back(one)

@@ -1,0 +1,383 @@
+"""Writes the code that writes a part of the answer: a function for a selection or a list, and one for each relation.
+
+The text has nothing of a document in it but the keys of the answer; everything else is bound to names. It can be read:
+`Source.text` has it all, and tests show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import isfinite
+from typing import Any, Protocol, cast
+
+from graphql import (
+    GRAPHQL_MAX_INT,
+    GRAPHQL_MIN_INT,
+    GraphQLBoolean,
+    GraphQLEnumType,
+    GraphQLFloat,
+    GraphQLID,
+    GraphQLInt,
+    GraphQLObjectType,
+    GraphQLString,
+)
+
+from schema.execution.completing import Completion, Items, Leaf, Objects
+from schema.execution.generated import Slot, Unexpected, Write
+from schema.execution.leaves import WRITTEN, enum_table
+from schema.execution.relations import outcome
+from schema.execution.resolving import Simple
+from schema.execution.typing import CAST, class_of, generic_of
+
+# Python refuses more than twenty loops within each other, and what is that long is seldom worth it.
+NESTED_MAX = 12
+FIELDS_MAX = 400
+# What a line takes as code, measured.
+BYTES_PER_LINE = 700
+
+
+class NotGenerated(Exception):
+    """There is something that generated code does not do."""
+
+
+class FieldLike(Protocol):
+    """A field of a selection. `simple` is None where its value takes more than generated code does."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def constant(self) -> str | None:
+        """What is written whatever the object is."""
+
+    @property
+    def simple(self) -> Simple | None: ...
+
+    @property
+    def completion(self) -> Completion: ...
+
+
+class SelectionLike(Protocol):
+    """The fields that are selected of an object, and what is counted for them and for the object."""
+
+    @property
+    def fields(self) -> Sequence[FieldLike]: ...
+
+    @property
+    def weights(self) -> tuple[int, int]: ...
+
+
+def selection_code(kind: GraphQLObjectType, selection: SelectionLike) -> Source:
+    """Return the function that writes an object of a type. Raises NotGenerated."""
+    source = Source()
+    only = class_of(kind)
+    with source.function("write", "value"):
+        if only is not None:
+            with source.block(f"if type(value) is not {source.bind(only.__name__, only)}:"):
+                source.line("raise Unexpected")
+        source.line(f"return {source.object(only, selection, 'value')}")
+    return source
+
+
+def list_code(items: Items) -> Source:
+    """Return the function that writes a list. Raises NotGenerated."""
+    source = Source()
+    with source.function("write", "value"):
+        source.line(f"return {source.list(items, 'value')}")
+    return source
+
+
+class Source:
+    """The text of functions, and what the names in it are bound to."""
+
+    def __init__(self) -> None:
+        self._functions: list[list[str]] = []
+        self._lines: list[str] = []
+        self._names: dict[str, Any] = {"Unexpected": Unexpected, "isfinite": isfinite, "outcome": outcome}
+        self._indent = self._loops = self._fields = self._count = 0
+        self._counts = False
+        self._slots: list[str] = []
+        self._later: list[Callable[[], None]] = []
+
+    @property
+    def text(self) -> str:
+        return "\n\n".join("\n".join(lines) for lines in self._functions) + "\n"
+
+    @property
+    def size_bytes(self) -> int:
+        return BYTES_PER_LINE * sum(map(len, self._functions))
+
+    def compiled(self) -> Write:
+        """Return the first function."""
+        exec(compile(self.text, "<a part of an answer>", "exec"), self._names)  # noqa: S102 - see the head of this page
+        for name, value in list(self._names.items()):
+            if isinstance(value, Slot):
+                value.put = self._names[f"put_{name}"]
+        write: Write = self._names["write"]
+        return write
+
+    @contextmanager
+    def function(self, name: str, takes: str) -> Iterator[None]:
+        """Write a function, and those that it leaves for later."""
+        self._lines, self._slots, self._counts, self._indent = [], [], False, 1
+        yield
+        head = [f"def {name}(run, {takes}, work):"]
+        if self._counts:
+            head.append("    fields = types = 0")
+            self._lines[-1:-1] = ["    work.fields += fields", "    work.types += types"]
+        head += [f"    groups_{slot} = work.waiting.setdefault({slot}, {{}})" for slot in self._slots]
+        self._functions.append(head + self._lines)
+        later, self._later = self._later, []
+        for each in later:
+            each()
+
+    def line(self, text: str) -> None:
+        self._lines.append("    " * self._indent + text)
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        self.line(head)
+        self._indent += 1
+        yield
+        self._indent -= 1
+
+    def bind(self, prefix: str, value: Any) -> str:
+        """Return a name for a value."""
+        name = self.fresh(prefix)
+        self._names[name] = value
+        return name
+
+    def fresh(self, prefix: str) -> str:
+        self._count += 1
+        return f"{prefix}{self._count}"
+
+    def value(self, part: Completion, value: str) -> str:
+        """Write what makes a part of the answer of the value of this name, and return the name of that."""
+        if part.leaf is not None:
+            self._leaf(part.leaf, value, nullable=part.nullable)
+            return value
+        if not part.nullable:
+            return self._composite(part, value)
+        written = self.fresh("part")
+        with self.block(f"if {value} is None:"):
+            self.line(f"{written} = None")
+        with self.block("else:"):
+            self.line(f"{written} = {self._composite(part, value)}")
+        return written
+
+    def _composite(self, part: Completion, value: str) -> str:
+        if part.items is not None:
+            return self.list(part.items, value)
+        if part.objects is None:
+            raise NotGenerated
+        return self._checked_object(part.objects, value)
+
+    def list(self, items: Items, value: str) -> str:
+        if self._loops == NESTED_MAX:
+            raise NotGenerated
+        written, item = self.fresh("list"), self.fresh("item")
+        with self.block(f"if type({value}) is not list:"):
+            self.line("raise Unexpected")
+        self.line(f"{written} = []")
+        self._loops += 1
+        with self.block(f"for {item} in {value}:"):
+            self.line(f"{written}.append({self.value(items.inside, item)})")
+        self._loops -= 1
+        return written
+
+    def _checked_object(self, objects: Objects, value: str) -> str:
+        only, generic = class_of(objects.kind), generic_of(objects.kind)
+        if only is not None:
+            unexpected = f"type({value}) is not {self.bind(only.__name__, only)}"
+        else:
+            unexpected = f"type({value}) not in {self.bind('known', objects.known)}"
+        if only is None and hasattr(generic, "readers"):
+            only = generic
+            unexpected += f" or type({value}) is not {self.bind('generic', generic)}"
+        if objects.minds_casts:
+            # What is read from a row would look for the mark there as well.
+            is_read = hasattr(only, "readers")
+            unexpected += f" or {CAST!r} in {value}.__dict__" if is_read else f" or getattr({value}, {CAST!r}, None)"
+        with self.block(f"if {unexpected}:"):
+            self.line("raise Unexpected")
+        return self.object(only, cast(SelectionLike, objects.selection), value)
+
+    def object(self, only: type | None, selection: SelectionLike, value: str) -> str:
+        """Write what makes an object of the answer; `only` is the class of the value where there is only one."""
+        read = self._reader(only, value)
+        entries: list[str] = []
+        related: list[tuple[FieldLike, Simple]] = []
+        self._fields += len(selection.fields)
+        if self._fields > FIELDS_MAX:
+            raise NotGenerated
+        self._weigh(selection.weights)
+        for field in selection.fields:
+            simple = field.simple if field.constant is None else None
+            if field.constant is not None:
+                written = repr(field.constant)
+            elif simple is None:
+                raise NotGenerated
+            elif simple.relation is not None:
+                written = "None"
+                related.append((field, simple))
+            else:
+                found = self.fresh("value")
+                self.line(f"{found} = {self._found(simple, value, read)}")
+                written = self.value(field.completion, found)
+            entries.append(f"{field.key!r}: {written}")
+        made = self.fresh("object")
+        self.line(f"{made} = {{{', '.join(entries)}}}")
+        for field, simple in related:
+            self._relate(field, simple, value, made, read)
+        return made
+
+    def _reader(self, only: type | None, value: str) -> Callable[[str], str]:
+        """Return what writes how an attribute is read; that of an object of a row comes from the row."""
+        readers: Mapping[str, Callable[[Any], Any]] | None = getattr(only, "readers", None)
+        if readers is None:
+            return lambda attribute: f"{value}.{attribute}"
+        row = self.fresh("row")
+        self.line(f"{row} = {value}.row")
+
+        def read(attribute: str) -> str:
+            reader = readers.get(attribute)
+            return f"{row}.{attribute}" if reader is None else f"{self.bind(attribute, reader)}({row})"
+
+        return read
+
+    def _found(self, simple: Simple, value: str, read: Callable[[str], str]) -> str:
+        if simple.attribute is not None:
+            return read(simple.attribute)
+        if simple.function is not None:
+            return f"{self.bind('function', simple.function)}({value})"
+        return f"{self.bind('guarded', simple.guarded)}({value}, run)"
+
+    def _relate(self, field: FieldLike, simple: Simple, value: str, made: str, read: Callable[[str], str]) -> None:
+        relation = simple.relation
+        assert relation is not None
+        key, group = self.fresh("key"), self.fresh("group")
+        if simple.guarded is not None:
+            self.line(f"{key} = {self.bind('guarded', simple.guarded)}({value}, run)")
+        elif isinstance(relation.by, str):
+            self.line(f"{key} = {read(relation.by)}")
+        else:
+            self.line(f"{key} = {self.bind('by', relation.by)}({value}, run.context)")
+        slot = self.bind("slot", Slot(relation))
+        self._slots.append(slot)
+        self.line(f"{group} = groups_{slot}.get({key})")
+        with self.block(f"if {group} is None:"):
+            self.line(f"groups_{slot}[{key}] = [{made}]")
+        with self.block("else:"):
+            self.line(f"{group}.append({made})")
+        self._later.append(lambda: self._put(field, simple, slot))
+
+    def _put(self, field: FieldLike, simple: Simple, slot: str) -> None:
+        """Write the function that writes what was loaded: once for all that wait for it, if nothing below waits."""
+        assert simple.relation is not None
+        assert simple.arguments is not None
+        arguments, loops = simple.arguments, self._loops
+        self._loops = 2
+        with self.function(f"put_{slot}", "groups, found"):
+            given = ""
+            if arguments.constant is None:
+                given = ", **arguments"
+                self.line(f"arguments = {self.bind('arguments', arguments)}.read(run)")
+            elif arguments.constant:
+                given = f", **{self.bind('constant', arguments.constant)}"
+            finish = self.bind("finish", simple.relation.finish)
+            shared = not _leads_on(field.completion)
+            with self.block("for key, objects in groups.items():"):
+                self.line("loaded = outcome(found[key])")
+                if shared:
+                    begun, counts = len(self._lines), self._counts
+                    self._counts = False
+                    self._finish(field, f"{finish}(loaded{given})")
+                    if self._counts:
+                        self._lines.insert(begun, "    " * self._indent + "before = fields, types")
+                        self.line("fields += (fields - before[0]) * (len(objects) - 1)")
+                        self.line("types += (types - before[1]) * (len(objects) - 1)")
+                    self._counts = self._counts or counts
+                    with self.block("for each in objects:"):
+                        self.line(f"each[{field.key!r}] = part")
+                else:
+                    with self.block("for each in objects:"):
+                        self._finish(field, f"{finish}(loaded{given})")
+                        self.line(f"each[{field.key!r}] = part")
+            self.line("return None")
+        self._loops = loops
+
+    def _finish(self, field: FieldLike, call: str) -> None:
+        self.line(f"finished = {call}")
+        self.line(f"part = {self.value(field.completion, 'finished')}")
+
+    def _weigh(self, weights: tuple[int, int]) -> None:
+        for name, weight in zip(("fields", "types"), weights, strict=True):
+            if weight:
+                self._counts = True
+                self.line(f"{name} += {weight}")
+
+    def _leaf(self, leaf: Leaf, value: str, *, nullable: bool) -> None:
+        there = f"{value} is not None" if nullable else ""
+        checks = _unchanged_unless(leaf.kind, value)
+        if checks:
+            condition = " and ".join(filter(None, (there, checks)))
+            with self.block(f"if {condition}:"):
+                self.line(f"{value} = {self.bind('write', _strict(leaf))}({value})")
+            return
+        table = enum_table(leaf.kind) if isinstance(leaf.kind, GraphQLEnumType) else None
+        if table is not None:
+            members, names = table
+            with self.block(f"if type({value}) is {self.bind(members.__name__, members)}:"):
+                self.line(f"{value} = {self.bind('names', names)}[{value}]")
+            with self.block(f"elif {there}:" if there else "else:"):
+                self.line(f"{value} = {self.bind('write', _strict(leaf))}({value})")
+            return
+        write = f"{value} = {self.bind('write', _strict(leaf))}({value})"
+        if there:
+            with self.block(f"if {there}:"):
+                self.line(write)
+        else:
+            self.line(write)
+
+
+def _unchanged_unless(kind: Any, value: str) -> str:
+    """Return the condition under which a value is not written as it is; nothing for types that always write."""
+    if kind is GraphQLString or kind is GraphQLID:
+        return f"type({value}) is not str"
+    if kind is GraphQLBoolean:
+        return f"type({value}) is not bool"
+    if kind is GraphQLInt:
+        return f"(type({value}) is not int or not {GRAPHQL_MIN_INT} <= {value} <= {GRAPHQL_MAX_INT})"
+    if kind is GraphQLFloat:
+        return f"(type({value}) is not float or not isfinite({value}))"
+    return ""
+
+
+def _strict(leaf: Leaf) -> Callable[[Any], Any]:
+    """Return what writes values of the classes that were seen, and raises where that is not all there is to it."""
+    seen, write = leaf.seen, leaf.write
+
+    def written(value: Any) -> Any:
+        if type(value) not in seen:
+            raise Unexpected
+        found = write(value)
+        if type(found) not in WRITTEN:
+            raise Unexpected
+        return found
+
+    return written
+
+
+def _leads_on(part: Completion) -> bool:
+    """Whether something below waits in its turn."""
+    if part.items is not None:
+        return _leads_on(part.items.inside)
+    if part.objects is None:
+        return False
+    fields = cast(SelectionLike, part.objects.selection).fields
+    return any(
+        each.simple is not None and (each.simple.relation is not None or _leads_on(each.completion))
+        for each in fields
+        if each.constant is None
+    )

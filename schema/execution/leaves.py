@@ -1,0 +1,91 @@
+"""How scalars and enums are written: chosen once for each type, with a short way for what needs no work."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, TypeAlias
+
+from graphql import (
+    GRAPHQL_MAX_INT,
+    GRAPHQL_MIN_INT,
+    GraphQLBoolean,
+    GraphQLEnumType,
+    GraphQLFloat,
+    GraphQLID,
+    GraphQLInt,
+    GraphQLLeafType,
+    GraphQLString,
+)
+
+Write: TypeAlias = Callable[[Any], Any]
+
+# What is written of these types needs no second look.
+WRITTEN = frozenset({str, int, float, bool, dict, list})
+
+
+class Never:
+    """No value is of this type."""
+
+
+def unchanged(kind: Any) -> type:
+    """Return the type whose very instances are written as they are; `Never` where there is none."""
+    if kind is GraphQLString or kind is GraphQLID:
+        return str
+    return bool if kind is GraphQLBoolean else Never
+
+
+def writer(kind: GraphQLLeafType) -> Write:
+    """Return what writes a value, as the type's own function does, which it falls back to."""
+    if kind is GraphQLInt:
+        return _int(kind.coerce_output_value)
+    if kind is GraphQLFloat:
+        return _float(kind.coerce_output_value)
+    if isinstance(kind, GraphQLEnumType):
+        return _enum(kind)
+    write: Write = kind.coerce_output_value
+    return write
+
+
+def _int(otherwise: Write) -> Write:
+    def write(value: Any) -> Any:
+        return value if type(value) is int and GRAPHQL_MIN_INT <= value <= GRAPHQL_MAX_INT else otherwise(value)
+
+    return write
+
+
+def _float(otherwise: Write) -> Write:
+    def write(value: Any) -> Any:
+        return value if type(value) is float and math.isfinite(value) else otherwise(value)
+
+    return write
+
+
+def enum_table(kind: GraphQLEnumType) -> tuple[type[Enum], dict[Any, Any]] | None:
+    """Return the class of the enum and what is written for its members; None where it is no enum of Python's."""
+    members = getattr(kind, "wrapped_cls", None)
+    if not (isinstance(members, type) and issubclass(members, Enum)):
+        return None
+    names: dict[Any, Any] = {}
+    for member in members:
+        # What has no name in the schema is an error, which is told when it comes.
+        if any(member.value == each.value for each in kind.values.values()):
+            names[member] = kind.coerce_output_value(member)
+    return members, names
+
+
+def _enum(kind: GraphQLEnumType) -> Write:
+    """Return what writes members by a table. Members of other classes, even equal ones, go the long way."""
+    otherwise = kind.coerce_output_value
+    table = enum_table(kind)
+    if table is None:
+        return otherwise
+    members, names = table
+
+    def write(value: Any) -> Any:
+        if type(value) is members and value in names:
+            return names[value]
+        return otherwise(value)
+
+    return write

@@ -1,0 +1,36 @@
+"""Objects that are read from a row when they are asked for, so that what is not selected is not made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+
+Row = TypeVar("Row")
+
+
+class OfRow(Generic[Row]):
+    """A type whose fields are attributes of its row, of the same names, or what `readers` make of the row.
+
+    What a reader does may not depend on anything but the row. A plan reads `row` itself, by `readers`, and only what is
+    selected; whoever else takes an attribute gets the same.
+    """
+
+    if TYPE_CHECKING:
+        row: Row
+    readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        made = object.__new__(cls)
+        made.__dict__["row"] = row
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        """Read an attribute that was not given to the constructor. Raises AttributeError where the row has none."""
+        row = self.__dict__.get("row")
+        if row is None or name.startswith("__"):
+            raise AttributeError(name)
+        reader = self.readers.get(name)
+        found = getattr(row, name) if reader is None else reader(row)
+        self.__dict__[name] = found
+        return found

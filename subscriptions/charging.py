@@ -1,0 +1,142 @@
+"""What operations cost is taken of their client's bucket before they are executed; what was not used is put back."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import ceil
+
+from prometheus_client import Counter
+
+from domain.budgets.operations import Budgets
+from kernel.buckets import Bucket, Draw, Level
+from kernel.errors import YoukaError
+from kernel.logs import get_logger
+from schema.types.charges import Charge, Price
+from schema.types.context import Context
+from subscriptions.execution import ExecutableSchema, Prepared
+from subscriptions.heads import RawHeaders
+
+log = get_logger(__name__)
+
+MS = 1_000
+POLICY_NAME = "cost"
+POLICIES_KEPT_MAX = 1_000
+EXTENSION = b'{"requested":%d,"fieldCost":%d,"typeCost":%d,"actual":%b,"remaining":%d,"limit":%d,"resetAt":"%bZ"}'
+REFUSALS = Counter(
+    "youka_requests_refused_for_cost_total", "How many operations were refused for what they cost", ["code"]
+)
+
+
+class RateLimited(YoukaError):
+    """The client's bucket holds less than the operation costs; `retryAfterMs` says when it does."""
+
+    code = "RATE_LIMITED"
+    messages = {
+        "zh-CN": "请求过于频繁，请在 {retryAfterMs} 毫秒后重试",
+        "en": "Too much was asked in a short time; please try again in {retryAfterMs} ms",
+    }
+
+
+class CostTooHigh(YoukaError):
+    """The operation costs more than the client's bucket can hold, so that waiting does not help."""
+
+    code = "COST_TOO_HIGH"
+    messages = {
+        "zh-CN": "请求成本 {cost} 超出上限 {maximum}，请缩小范围或分次请求",
+        "en": "The request costs {cost}, and {maximum} is the most; ask for less, or for one part after another",
+    }
+
+
+class Charging:
+    """Charges the operations of one schema."""
+
+    def __init__(self, schema: ExecutableSchema, budgets: Budgets, *, cost_of_refusal: int = 0) -> None:
+        self._schema, self.budgets = schema, budgets
+        self._cost_of_refusal = cost_of_refusal
+
+    def admit(self, context: Context) -> None:
+        """Raises RateLimited where the client's bucket is empty, before anything is read for it."""
+        draw = self.budgets.draw(viewer=context.viewer, address=context.address, cost=1)
+        if not self.budgets.buckets.holds(draw):
+            raise _limited(draw, self.budgets.buckets.peek(draw))
+
+    def refused(self, context: Context) -> None:
+        """Take what reading a document costs that is not executed; of a bucket that holds less, all that it holds."""
+        draw = self.budgets.draw(viewer=context.viewer, address=context.address, cost=self._cost_of_refusal)
+        level = self.budgets.buckets.spend(draw)
+        if not level.enough:
+            left = self.budgets.draw(viewer=context.viewer, address=context.address, cost=level.remaining)
+            self.budgets.buckets.spend(left)
+
+    def price(self, prepared: Prepared) -> Price:
+        """Return what the operation costs at most; of a subscription, what one event of it does."""
+        return self._schema.plan(prepared.known, prepared.operation).price(prepared.variables)
+
+    async def begin(self, prepared: Prepared, context: Context) -> Charge:
+        """Take what the operation costs. Raises RateLimited or CostTooHigh, and then nothing was taken."""
+        price = self.price(prepared)
+        draw = self.budgets.draw(viewer=context.viewer, address=context.address, cost=price.total)
+        if price.total > draw.bucket.capacity:
+            REFUSALS.labels(CostTooHigh.code).inc()
+            raise CostTooHigh(cost=price.total, maximum=draw.bucket.capacity)
+        level = self.budgets.buckets.take_here(draw)
+        if level is None:
+            (level,) = await self.budgets.buckets.take([draw])
+        if not level.enough:
+            raise _limited(draw, level)
+        return Charge(draw, level, price, context.now)
+
+    def begin_known(self, price: Price, cost: int, context: Context) -> Charge | None:
+        """Take what an answer has cost that is there already; None where that is too much, or Redis has to be asked."""
+        draw = self.budgets.draw(viewer=context.viewer, address=context.address, cost=cost)
+        if price.total > draw.bucket.capacity:
+            return None
+        level = self.budgets.buckets.take_here(draw)
+        return Charge(draw, level, price, context.now, cost) if level is not None and level.enough else None
+
+    def settle(self, charge: Charge, measured: int) -> None:
+        """Put back what was not used. Nobody pays more than was announced, and where it was more, we hear of it."""
+        if measured > charge.draw.amount:
+            log.warning("cost.underestimated", announced=charge.draw.amount, measured=measured)
+        charge.actual = max(1, min(measured, charge.draw.amount))
+        if charge.unused:
+            self.budgets.buckets.give_back(charge.draw.of(charge.unused))
+
+    def opening(self, charge: Charge, prepared: Prepared) -> None:
+        """Keep of a subscription's charge what beginning it costs; its events are charged when they come."""
+        name = prepared.root.name.value
+        self.settle(charge, self._schema.cost_of_call("Subscription", name))
+
+
+def headers_of(charge: Charge) -> RawHeaders:
+    """Return the headers of draft-ietf-httpapi-ratelimit-headers: the policy, and where the bucket stands."""
+    level = f'"{POLICY_NAME}";r={charge.remaining};t={ceil(charge.full_after_s)}'
+    return [_policy(charge.draw.bucket), (b"ratelimit", level.encode())]
+
+
+@lru_cache(maxsize=POLICIES_KEPT_MAX)
+def _policy(bucket: Bucket) -> tuple[bytes, bytes]:
+    return b"ratelimit-policy", f'"{POLICY_NAME}";q={bucket.capacity};w={ceil(bucket.refill_s)}'.encode()
+
+
+def extension_of(charge: Charge) -> bytes:
+    """Return what an answer says of its cost under `extensions.cost`, as JSON."""
+    price = charge.price
+    reset_at = charge.reset_at.isoformat(timespec="milliseconds")
+    return EXTENSION % (
+        price.total,
+        price.fields,
+        price.types,
+        b"null" if charge.actual is None else b"%d" % charge.actual,
+        charge.remaining,
+        charge.limit,
+        # All our times are UTC.
+        reset_at[: -len("+00:00")].encode(),
+    )
+
+
+def _limited(draw: Draw, level: Level) -> RateLimited:
+    REFUSALS.labels(RateLimited.code).inc()
+    return RateLimited(
+        retryAfterMs=ceil(level.wait_s * MS), cost=draw.amount, remaining=level.remaining, limit=draw.bucket.capacity
+    )
