@@ -42,8 +42,11 @@ demo: $(VENV)/.runtime ## recharge ¥100 as a client of the running server, up t
 token: $(VENV)/.runtime ## print an access token of a demo user (development only)
 	@$(PY) -m clients.token
 
-test: $(VENV)/.dev ## run every test, on SQLite and on a real PostgreSQL and Redis (ARGS="-k orders" narrows)
-	@$(PY) -m pytest $(ARGS)
+# All of the tests run on every core; a few of them, in the terminal that asks, so that a debugger can be used.
+PROCESSES ?= $(if $(ARGS),0,logical)
+
+test: $(VENV)/.dev ## run every test, on SQLite and on a real PostgreSQL and Redis (ARGS="-k orders" narrows, PROCESSES=4)
+	@$(PY) -m pytest -n $(PROCESSES) --maxprocesses 8 --dist worksteal $(ARGS)
 
 check: lint test ## the one door: lint, types, import contracts, SDL and tests
 

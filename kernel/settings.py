@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import SettingsConfigDict
 
+from kernel.environment_settings import EnvironmentSettings
 from kernel.key_settings import KeySettings
 from kernel.rate_settings import RateSettings
 from kernel.room_settings import RoomSettings
@@ -33,7 +34,7 @@ def _plain(name: str) -> AliasChoices:
     return AliasChoices(name, f"YOUKA_{name}")
 
 
-class Settings(KeySettings, RateSettings, RoomSettings, WireSettings):
+class Settings(EnvironmentSettings, KeySettings, RateSettings, RoomSettings, WireSettings):
     """Settings of the server, the worker and the sandbox. Names of variables: `YOUKA_` and the field in capitals;
     PORT, SANDBOX_PORT, DATA_DIR, DATABASE_URL and REDIS_URL also work bare."""
 

@@ -39,6 +39,14 @@ def environment(postgres_server: str) -> dict[str, str]:
     return {**os.environ, "DATABASE_URL": postgres_server, MARK: secrets.token_hex(8)}
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT reach the processes that a test starts, also where the tests run in the background and ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def bench(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "bench", "--quick", *arguments],
@@ -141,6 +149,7 @@ class TestQuickRun:
         assert "growth: CPU" in shown
 
     @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found through /proc")
+    @pytest.mark.usefixtures("interruptible")
     def test_stops_everything_on_ctrl_c(self, environment: dict[str, str], tmp_path: Path) -> None:
         path = tmp_path / "report.json"
         process = bench(
