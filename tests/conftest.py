@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -26,6 +25,7 @@ from domain.access import passwords
 from kernel.settings import get_settings
 from models.database import connected, migrate
 from tests.databases import Copies
+from tests.memory import folder_in_memory, sqlite_copy
 from tests.models_once import models_ready_once
 from tests.patience import DATABASE_PATIENCE
 from tests.services import Service, ServiceFailed, ServiceUnavailable, find_free_port, run, start_postgres, start_redis
@@ -54,7 +54,7 @@ def postgres_server() -> Iterator[str]:
     if urlsplit(given).scheme in {"postgres", "postgresql"}:
         yield given
         return
-    service = _started(start_postgres)
+    service = _started(lambda: start_postgres(beneath=folder_in_memory()))
     yield service.url
     service.stop()
 
@@ -96,11 +96,10 @@ def postgres_template(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+def sqlite_url(sqlite_template: Path) -> Iterator[str]:
     """A fresh, migrated SQLite database."""
-    path = tmp_path / "youka.db"
-    shutil.copyfile(sqlite_template, path)
-    return f"sqlite://{path}"
+    with sqlite_copy(sqlite_template) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -215,9 +215,12 @@ def _account() -> pwd.struct_passwd | None:
     return pwd.getpwnam(UNPRIVILEGED_ACCOUNT) if os.geteuid() == 0 else None
 
 
-def start_postgres(settings: Mapping[str, str] | None = None) -> Service:
-    """Start an empty PostgreSQL 18; `settings` replace its own. Raises ServiceUnavailable, ServiceFailed."""
-    return _with_attempts(lambda: _start_postgres(settings or {}))
+def start_postgres(settings: Mapping[str, str] | None = None, *, beneath: Path | None = None) -> Service:
+    """Start an empty PostgreSQL 18; `settings` replace its own, and its files go beneath the folder, if one is given.
+
+    Raises ServiceUnavailable, ServiceFailed.
+    """
+    return _with_attempts(lambda: _start_postgres(settings or {}, beneath))
 
 
 def start_redis(port: int | None = None) -> Service:
@@ -236,8 +239,8 @@ def _with_attempts(start: Callable[[], Service]) -> Service:
     return start()
 
 
-def _start_postgres(settings: Mapping[str, str]) -> Service:
-    folder = Path(tempfile.mkdtemp(prefix="youka-postgres-"))
+def _start_postgres(settings: Mapping[str, str], beneath: Path | None) -> Service:
+    folder = Path(tempfile.mkdtemp(prefix="youka-postgres-", dir=beneath))
     try:
         return PostgresFiles.create(folder).start(settings, removed_at_end=True)
     except BaseException:

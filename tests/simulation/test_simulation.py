@@ -10,8 +10,6 @@ import gc
 import logging
 import multiprocessing
 import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -21,10 +19,10 @@ import pytest
 import structlog
 
 from domain.orders.lifecycle import REFUND_RULE_NUMBER, RULES
+from tests.memory import sqlite_copy
 from tests.simulation.conduct import Fortune
 from tests.simulation.simulate import Outcome, simulate
 
-MEMORY = Path("/dev/shm")
 PROCESSES = 2
 SEED = int(os.environ.get("SIMULATION_SEED", "0"))
 # Not all of them become orders: some are refused, because an offer is sold out or a limit is reached.
@@ -61,10 +59,8 @@ def play(seed: int, orders: int, template: Path) -> Outcome:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     # Hundreds of agents wait at once, and looking through them for garbage costs more than the garbage.
     gc.set_threshold(100_000, 20, 20)
-    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None, prefix="youka-simulation-") as directory:
-        path = Path(directory) / "youka.db"
-        shutil.copyfile(template, path)
-        return asyncio.run(simulate(seed=seed, orders=orders, url=f"sqlite://{path}"))
+    with sqlite_copy(template) as url:
+        return asyncio.run(simulate(seed=seed, orders=orders, url=url))
 
 
 @pytest.fixture(scope="module")

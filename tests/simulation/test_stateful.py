@@ -17,11 +17,10 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import hypothesis
@@ -32,12 +31,12 @@ from hypothesis.stateful import run_state_machine_as_test
 from domain.orders.lifecycle import REFUND_RULE_NUMBER
 from tests.conftest import execute, with_database
 from tests.databases import COPYING
+from tests.memory import sqlite_copy
 from tests.simulation.faults import FAULTS
 from tests.simulation.moves import Books
 
 Fresh = Callable[[], AbstractContextManager[str]]
 
-MEMORY = Path("/dev/shm")
 BLOB = os.environ.get("STATEFUL_BLOB", "")
 SEED = int(os.environ.get("STATEFUL_SEED", "1"))
 ROUNDS = 1 if BLOB else int(os.environ.get("STATEFUL_ROUNDS", "6"))
@@ -82,15 +81,7 @@ def play_until_found(fresh: Fresh) -> None:
 def fresh_sqlite(sqlite_template: Path) -> Fresh:
     """What makes a migrated database for each history, in memory where it can."""
 
-    @contextmanager
-    def fresh() -> Iterator[str]:
-        memory = MEMORY if MEMORY.is_dir() else None
-        with tempfile.TemporaryDirectory(dir=memory, prefix="youka-stateful-") as directory:
-            path = Path(directory) / "youka.db"
-            shutil.copyfile(sqlite_template, path)
-            yield f"sqlite://{path}"
-
-    return fresh
+    return partial(sqlite_copy, sqlite_template)
 
 
 @pytest.fixture

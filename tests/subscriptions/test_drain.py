@@ -20,6 +20,7 @@ from models.database import migrate
 from subscriptions.draining import EXIT_WITHIN_S, FORCED_EXIT_CODE
 from tests.conftest import _started
 from tests.house_process import ROOT, RunningHouse, running
+from tests.memory import folder_in_memory
 from tests.sandbox_fixtures import Sandbox
 from tests.services import Service, run, start_postgres
 from tests.subscriptions.events import reading
@@ -100,7 +101,7 @@ class TestGoing:
 @pytest.fixture
 def stallable_postgres() -> Iterator[Service]:
     """A PostgreSQL of one test's own, migrated."""
-    service = _started(start_postgres)
+    service = _started(lambda: start_postgres(beneath=folder_in_memory()))
     run(migrate(service.url))
     yield service
     service.kill()
