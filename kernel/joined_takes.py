@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from kernel.tasks import cancel_and_wait, spawn
+from kernel.batches import Batches
 
 # More than these wait for the call behind the next one.
 TAKES_PER_CALL_MAX = 100
@@ -68,33 +68,17 @@ class JoinedTakes:
 
     def __init__(self, run: Run, *, apart: bool) -> None:
         self._run = run
-        self._per_call_max = 1 if apart else TAKES_PER_CALL_MAX
-        self._waiting: list[_Take] = []
-        self._asking: asyncio.Task[None] | None = None
+        size_max = 1 if apart else TAKES_PER_CALL_MAX
+        self._takes = Batches[_Take](self._answer, size_max=size_max, name="buckets:take")
 
     async def take(self, keys: Sequence[str], numbers: Sequence[object]) -> Taken | None:
         """Take of the keys, four numbers for each (see TAKE); None where nobody answers."""
         answer: asyncio.Future[Taken | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Take(keys, numbers, answer))
-        if self._asking is None or self._asking.done():
-            self._asking = spawn(self._ask(), name="buckets:take")
+        self._takes.put(_Take(keys, numbers, answer))
         return await answer
 
     async def aclose(self) -> None:
-        if self._asking is not None:
-            await cancel_and_wait(self._asking)
-
-    async def _ask(self) -> None:
-        while self._waiting:
-            some, self._waiting = self._waiting[: self._per_call_max], self._waiting[self._per_call_max :]
-            try:
-                await self._answer(some)
-            except BaseException as error:
-                for each in (*some, *self._waiting):
-                    if not each.answer.done():
-                        each.answer.set_exception(error)
-                self._waiting = []
-                raise
+        await self._takes.aclose()
 
     async def _answer(self, takes: Sequence[_Take]) -> None:
         keys = [key for each in takes for key in each.keys]

@@ -23,6 +23,7 @@ from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import RedisError
 
+from kernel.batches import Batches
 from kernel.buckets import Buckets, Draw, Level, MemoryBuckets, level_of
 from kernel.joined_takes import JoinedTakes
 from kernel.leases import IDLE_S, Leases
@@ -117,8 +118,7 @@ class RedisBuckets:
         self._leases = Leases()
         # The keys of one call have to lie in one slot of a cluster.
         self._takes = JoinedTakes(self._run, apart=sharded)
-        self._questions: list[Question] = []
-        self._asking: asyncio.Task[None] | None = None
+        self._questions = Batches[Question](self._exchange, size_max=ASKED_AT_ONCE_MAX, name="buckets:ask")
         self._sweeping: asyncio.Task[None] | None = None
 
     async def take(self, draws: Sequence[Draw]) -> list[Level]:
@@ -152,7 +152,7 @@ class RedisBuckets:
             return None
         if lease.low:
             lease.renewing = True
-            self._ask(Question(draw.of(0)))
+            self._questions.put(Question(draw.of(0)))
         return level
 
     def spend(self, draw: Draw) -> Level:
@@ -173,8 +173,9 @@ class RedisBuckets:
 
     async def aclose(self) -> None:
         """Give back what is reserved, and hold no connection any more."""
-        await cancel_and_wait(*filter(None, (self._sweeping, self._asking, self._telling)))
+        await self._questions.aclose()
         await self._takes.aclose()
+        await cancel_and_wait(*filter(None, (self._sweeping, self._telling)))
         if self._leases:
             for idle in self._leases.idle(all_of_them=True):
                 self._tell_later(idle, -idle.amount)
@@ -216,27 +217,13 @@ class RedisBuckets:
         answer: asyncio.Future[Level] = asyncio.get_running_loop().create_future()
         # What is reserved is too little for it, and whoever is refused must have nothing left.
         self._tell_later(draw, -self._leases.end(draw.key))
-        self._ask(Question(draw, answer))
+        self._questions.put(Question(draw, answer))
         return await answer
 
-    def _ask(self, question: Question) -> None:
-        self._questions.append(question)
-        if self._asking is None or self._asking.done():
-            self._asking = spawn(self._exchange(), name="buckets:ask")
-
-    async def _exchange(self) -> None:
-        """Ask until nobody has a question; what is asked meanwhile is asked together."""
-        while self._questions:
-            some, self._questions = self._questions[:ASKED_AT_ONCE_MAX], self._questions[ASKED_AT_ONCE_MAX:]
-            try:
-                # The keys of one call would have to lie in one slot of a cluster.
-                parts = [[each] for each in some] if self._sharded else [some]
-                await asyncio.gather(*map(self._answer, parts))
-            except BaseException as error:
-                for each in (*some, *self._questions):
-                    _fail(each, error)
-                self._questions = []
-                raise
+    async def _exchange(self, questions: Sequence[Question]) -> None:
+        # The keys of one call would have to lie in one slot of a cluster.
+        parts = [[each] for each in questions] if self._sharded else [questions]
+        await asyncio.gather(*map(self._answer, parts))
 
     async def _answer(self, questions: Sequence[Question]) -> None:
         # Of several that draw of one bucket, the first reserves for all of them.
@@ -315,15 +302,6 @@ class RedisBuckets:
 def _settle(question: Question, level: Level) -> None:
     if question.answer is not None and not question.answer.done():
         question.answer.set_result(level)
-
-
-def _fail(question: Question, error: BaseException) -> None:
-    if question.answer is None or question.answer.done():
-        return
-    if isinstance(error, Exception):
-        question.answer.set_exception(error)
-    else:
-        question.answer.cancel()
 
 
 def _seconds(draw: Draw) -> str:

@@ -139,7 +139,7 @@ class TestTakesOfSeveral:
         self, two: tuple[RedisBuckets, RedisBuckets], sizes: list[int], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         first, _ = two
-        monkeypatch.setattr(first._takes, "_per_call_max", 20)
+        monkeypatch.setattr(first._takes._takes, "_size_max", 20)
         answers = await asyncio.gather(*(first.take([draw(1)]) for _ in range(60)))
         assert sum(level.enough for (level,) in answers) == SLOW.capacity
         assert sizes == [20, 20, 20]
@@ -319,7 +319,7 @@ class TestLeases:
         first, second = two
         task = asyncio.ensure_future(first.take([leased(500)]))
         await asyncio.sleep(0)
-        assert first._questions
+        assert first._questions._waiting
         task.cancel()
 
         async def given_back() -> bool:
