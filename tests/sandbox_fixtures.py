@@ -195,8 +195,7 @@ def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbo
 
 
 @pytest.fixture
-def sandbox(sandbox_process: Sandbox) -> Iterator[Sandbox]:
-    """The running sandbox, without faults before and after the test."""
+def sandbox(sandbox_process: Sandbox) -> Sandbox:
+    """The running sandbox, without the faults that the test before has asked for."""
     sandbox_process.clear_faults()
-    yield sandbox_process
-    sandbox_process.clear_faults()
+    return sandbox_process
