@@ -19,7 +19,7 @@ DONE, REFUSED = 0, 2
 DESTINATIONS = {"user-bank-card": AbnormalRefundTo.USER_BANK_CARD, "merchant": AbnormalRefundTo.MERCHANT_BANK_CARD}
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command; its code is 2 where nothing was done because of what was asked."""
     command = commands.add_parser(
         "pay-abnormal-refund",

@@ -37,7 +37,7 @@ class Audit:
         return {finding.rule for finding in self.findings}
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     parser = commands.add_parser("audit-ledger", help="prove the ledger's invariants, and name what breaks them")
     parser.add_argument("--json", action="store_true", help="print rules, findings and lag as JSON")
     parser.set_defaults(run=run)

@@ -40,7 +40,7 @@ class ChannelWork:
         return marks.next_probe_at(interval=thresholds.probe_interval, now=utc_now())
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     command = commands.add_parser("channel-status", help="show how the lines to the payment channels do")
     command.add_argument("--json", action="store_true", help="one object per line")
     command.set_defaults(run=lambda arguments: on_database(lambda: show(as_json=arguments.json)))

@@ -14,7 +14,7 @@ from kernel.settings import Settings, get_settings
 READY, WRONG = 0, 1
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("check-config", help="tell what is missing or wrong for production, and what to do")
     parser.add_argument("--json", action="store_true", help="print a list of findings for machines")
     parser.set_defaults(run=run)

@@ -19,7 +19,7 @@ TITLES = ("coordinate", "stays until", "client", "uses", "first", "last")
 NOBODY, ANYBODY = "-", "anonymous"
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     command = commands.add_parser("deprecated-usage", help="show who still uses what is deprecated in the schema")
     command.add_argument("--json", action="store_true", help="one object per client and coordinate")
     command.set_defaults(run=lambda arguments: on_database(lambda: show(as_json=arguments.json)))

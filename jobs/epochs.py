@@ -9,7 +9,7 @@ from jobs.commands import on_database
 from kernel.clock import utc_now
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
         "new-epoch",
         help="after a restore from a backup: tell everybody with an older cursor of a gap",

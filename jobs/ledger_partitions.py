@@ -53,7 +53,7 @@ def _tell(prepared: Prepared) -> None:
         log.info("partitions.created", created=prepared.created)
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     parser = commands.add_parser("prepare-partitions", help="make the ledger's months of the time to come (PostgreSQL)")
     parser.set_defaults(run=run)
 

@@ -16,7 +16,7 @@ from kernel.clock import utc_now
 TITLES = ("kind", "waiting", "overdue", "oldest overdue s", "running", "parked")
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     command = commands.add_parser("work-status", help="show by kind what waits, is overdue, runs or is parked")
     command.add_argument("--json", action="store_true", help="one object per kind")
     command.set_defaults(run=lambda arguments: on_database(lambda: show(as_json=arguments.json)))

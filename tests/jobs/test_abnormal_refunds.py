@@ -21,7 +21,7 @@ TO_CARD = [*ARGUMENTS, "--to", "user-bank-card", "--bank-type", "ICBC_DEBIT"]
 
 def run(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
-    abnormal_refunds.add_command(parser.add_subparsers())
+    abnormal_refunds.add_commands(parser.add_subparsers())
     parsed = parser.parse_args(arguments)
     return int(parsed.run(parsed))
 

@@ -32,7 +32,7 @@ class Commands:
         self._parser = argparse.ArgumentParser()
         subparsers = self._parser.add_subparsers()
         manual_queue.add_commands(subparsers)
-        work_status.add_command(subparsers)
+        work_status.add_commands(subparsers)
 
     def __call__(self, *arguments: str) -> Outcome:
         self._shown.readouterr()
