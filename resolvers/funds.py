@@ -1,4 +1,5 @@
-"""What finance staff see of escrow and decide about transfers and payees. Each of these asks first who they are."""
+"""What finance staff and auditors see of escrow, and finance staff decide about transfers and payees. Each of
+these asks first who they are."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from typing import Annotated
 
 import strawberry
 
+from domain.finance.reports import READERS
 from domain.funds import operations, payees, queries
 from domain.funds.lifecycle import DIRECTORS, EITHER, MAKERS
 from domain.funds.policy import Policy
@@ -65,7 +67,7 @@ async def page_for_finance(info: Info, first: int, after: str | None) -> Page:
     """Return the page, for whoever may read the books. Raises what the refusal of a query is."""
     page = Page.of(first, after, maximum=info.context.services.settings.page_size_max)
     with refusals(info):
-        await staff.require(viewer=info.context.signed_in, roles=EITHER)
+        await staff.require(viewer=info.context.signed_in, roles=READERS)
     return page
 
 
@@ -75,7 +77,7 @@ def policy_of(info: Info) -> Policy:
 
 async def escrow_position(info: Info) -> EscrowPosition:
     with refusals(info):
-        await staff.require(viewer=info.context.signed_in, roles=EITHER)
+        await staff.require(viewer=info.context.signed_in, roles=READERS)
     return EscrowPosition.of(await queries.position(policy=policy_of(info), now=info.context.now))
 
 

@@ -35,7 +35,6 @@ from schema.types.orders import Order
 from schema.types.relay import Node, parse_global_id
 from schema.types.requirements import (
     ANY_STAFF,
-    BOOKS,
     CARDS,
     DEVICES,
     PROFILE,
@@ -126,7 +125,7 @@ class Finder:
 FINDERS = {
     "Card": Finder(_card, CARDS),
     "Case": Finder(case_by_key, ANY_STAFF),
-    "Difference": Finder(difference_by_key, BOOKS),
+    "Difference": Finder(difference_by_key, SEES_BOOKS),
     "Invitation": Finder(invitation_by_key, PROFILE),
     "LedgerError": Finder(error_by_key, SEES_CUSTOMERS),
     "Mandate": Finder(_mandate, RECHARGE),
@@ -139,7 +138,7 @@ FINDERS = {
     "Price": Finder(price_by_key),
     "PriceZone": Finder(zone_by_key),
     "Profile": Finder(_profile, PROFILE),
-    "ReconciliationRun": Finder(run_by_key, BOOKS),
+    "ReconciliationRun": Finder(run_by_key, SEES_BOOKS),
     "Session": Finder(session_by_key, DEVICES),
     "SignIn": Finder(sign_in_by_key, DEVICES),
     "StaffAction": Finder(action_by_key, SEES_ACTIONS),

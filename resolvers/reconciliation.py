@@ -1,4 +1,5 @@
-"""What finance staff see of bills and our books, and decide. Each of these asks first who they are."""
+"""What finance staff see of bills and our books and decide, and what auditors see. Each of these asks
+first who they are."""
 
 from __future__ import annotations
 
@@ -8,9 +9,10 @@ from uuid import UUID
 
 import strawberry
 
+from domain.finance.reports import READERS
+from domain.funds.lifecycle import EITHER
 from domain.identity import staff
 from domain.reconciliation import deciding, queries
-from kernel.states import StaffRole
 from resolvers.approving import signature
 from resolvers.payloads import payload
 from schema.types.context import Info
@@ -31,7 +33,6 @@ from schema.types.reconciliation import (
 from schema.types.refusals import refusals
 from schema.types.relay import Page, key_of
 
-FINANCE = frozenset({StaffRole.FINANCE, StaffRole.FINANCE_DIRECTOR})
 UNRESOLVED = (DifferenceState.WAITING, DifferenceState.OPEN, DifferenceState.PROPOSED)
 
 OfSource = Annotated[str | None, strawberry.argument(description="Only of this source.")]
@@ -46,7 +47,7 @@ async def reconciliation_runs(
 ) -> ReconciliationRunConnection:
     page = Page.of(first, after, maximum=info.context.services.settings.page_size_max)
     with refusals(info):
-        await staff.require(viewer=info.context.signed_in, roles=FINANCE)
+        await staff.require(viewer=info.context.signed_in, roles=READERS)
     rows = await queries.latest_runs(source=source, first=page.limit, after=page.after_id)
     return page.connection(rows, ReconciliationRun.of)
 
@@ -61,7 +62,7 @@ async def reconciliation_differences(
 ) -> DifferenceConnection:
     page = Page.of(first, after, maximum=info.context.services.settings.page_size_max)
     with refusals(info):
-        await staff.require(viewer=info.context.signed_in, roles=FINANCE)
+        await staff.require(viewer=info.context.signed_in, roles=READERS)
     rows = await queries.some_differences(
         states=UNRESOLVED if states is None else states, source=source, day=day, first=page.limit, after=page.after_id
     )
@@ -69,20 +70,20 @@ async def reconciliation_differences(
 
 
 async def run_by_key(info: Info, key: UUID) -> ReconciliationRun | None:
-    await staff.require(viewer=info.context.signed_in, roles=FINANCE)
+    await staff.require(viewer=info.context.signed_in, roles=READERS)
     row = await queries.run(run_id=key)
     return ReconciliationRun.of(row) if row else None
 
 
 async def difference_by_key(info: Info, key: UUID) -> Difference | None:
-    await staff.require(viewer=info.context.signed_in, roles=FINANCE)
+    await staff.require(viewer=info.context.signed_in, roles=READERS)
     row = await queries.difference(difference_id=key)
     return Difference.of(row) if row else None
 
 
 async def suspense_ageing(info: Info) -> list[SuspenseAge]:
     with refusals(info):
-        await staff.require(viewer=info.context.signed_in, roles=FINANCE)
+        await staff.require(viewer=info.context.signed_in, roles=READERS)
     return [SuspenseAge.of(each) for each in await queries.suspense_ageing(now=info.context.now)]
 
 
@@ -91,7 +92,7 @@ async def propose_difference_resolution(
     info: Info, input: Given[ProposeDifferenceResolutionInput]
 ) -> DifferencePayload:
     row = await deciding.propose(
-        staff=await staff.require(viewer=info.context.signed_in, roles=FINANCE),
+        staff=await staff.require(viewer=info.context.signed_in, roles=EITHER),
         difference_id=key_of(input.difference_id, "Difference"),
         version=input.version,
         outcome=input.outcome,
@@ -106,9 +107,10 @@ async def approve_difference_resolution(
     info: Info, input: Given[ApproveDifferenceResolutionInput]
 ) -> DifferencePayload:
     row = await deciding.approve(
-        signature=await signature(info, input.second_factor, FINANCE),
+        signature=await signature(info, input.second_factor, EITHER),
         difference_id=key_of(input.difference_id, "Difference"),
         version=input.version,
+        reason=input.reason,
         now=info.context.now,
     )
     return DifferenceSuccess.of(row)

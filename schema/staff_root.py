@@ -78,18 +78,20 @@ class StaffQuery:
     )
     reconciliation_runs: ReconciliationRunConnection = strawberry.field(
         resolver=reconciliation.reconciliation_runs,
-        directives=[allowed.BOOKS, costs.READS, costs.PAGE],
-        description="Bills of third parties that were compared with our books, newest first. For finance staff.",
+        directives=[allowed.SEES_BOOKS, costs.READS, costs.PAGE],
+        description="Bills of third parties that were compared with our books, newest first. For finance staff and "
+        "auditors.",
     )
     reconciliation_differences: DifferenceConnection = strawberry.field(
         resolver=reconciliation.reconciliation_differences,
-        directives=[allowed.BOOKS, costs.READS, costs.PAGE],
-        description="What bills and our books differ about, oldest first. For finance staff.",
+        directives=[allowed.SEES_BOOKS, costs.READS, costs.PAGE],
+        description="What bills and our books differ about, oldest first. For finance staff and auditors.",
     )
     suspense_ageing: list[SuspenseAge] = strawberry.field(
         resolver=reconciliation.suspense_ageing,
-        directives=[allowed.BOOKS, costs.READS, costs.at_most(100)],
-        description="How long what nobody has explained stands in suspense, by account. For finance staff.",
+        directives=[allowed.SEES_BOOKS, costs.READS, costs.at_most(100)],
+        description="How long what nobody has explained stands in suspense, by account. For finance staff and "
+        "auditors.",
     )
     sign_ins: SignInConnection = strawberry.field(
         resolver=sign_ins.sign_ins,
@@ -145,38 +147,39 @@ class StaffQuery:
     )
     escrow_position: EscrowPosition = strawberry.field(
         resolver=funds.escrow_position,
-        directives=[allowed.BOOKS, costs.READS],
-        description="What lies in escrow, and whether the reserve has its share. For finance staff.",
+        directives=[allowed.SEES_BOOKS, costs.READS],
+        description="What lies in escrow, and whether the reserve has its share. For finance staff and auditors.",
     )
     transfers: TransferConnection = strawberry.field(
         resolver=funds.transfers,
-        directives=[allowed.BOOKS, costs.READS, costs.PAGE],
-        description="Withdrawals, and movements between the escrow accounts, newest first. For finance staff.",
+        directives=[allowed.SEES_BOOKS, costs.READS, costs.PAGE],
+        description="Withdrawals, and movements between the escrow accounts, newest first. For finance staff and "
+        "auditors.",
     )
     payees: PayeeConnection = strawberry.field(
         resolver=funds.registered_payees,
-        directives=[allowed.BOOKS, costs.READS, costs.PAGE],
-        description="Bank accounts that withdrawals may go to, newest first. For finance staff.",
+        directives=[allowed.SEES_BOOKS, costs.READS, costs.PAGE],
+        description="Bank accounts that withdrawals may go to, newest first. For finance staff and auditors.",
     )
     settlements: SettlementConnection = strawberry.field(
         resolver=funds.settlements,
-        directives=[allowed.BOOKS, costs.READS, costs.PAGE],
-        description="What channels have paid out, newest first. For finance staff.",
+        directives=[allowed.SEES_BOOKS, costs.READS, costs.PAGE],
+        description="What channels have paid out, newest first. For finance staff and auditors.",
     )
     sweeps: SweepConnection = strawberry.field(
         resolver=funds.sweeps,
-        directives=[allowed.BOOKS, costs.READS, costs.PAGE],
-        description="What the sweeps have moved, newest first. For finance staff.",
+        directives=[allowed.SEES_BOOKS, costs.READS, costs.PAGE],
+        description="What the sweeps have moved, newest first. For finance staff and auditors.",
     )
     insurance_policies: InsurancePolicyConnection = strawberry.field(
         resolver=insurance.insurance_policies,
-        directives=[allowed.BOOKS, costs.READS, costs.PAGE],
-        description="What is insured, newest first. For finance staff.",
+        directives=[allowed.SEES_BOOKS, costs.READS, costs.PAGE],
+        description="What is insured, newest first. For finance staff and auditors.",
     )
     insurance_claims: InsuranceClaimConnection = strawberry.field(
         resolver=insurance.insurance_claims,
-        directives=[allowed.BOOKS, costs.READS, costs.PAGE],
-        description="What is claimed of insurers, newest first. For finance staff.",
+        directives=[allowed.SEES_BOOKS, costs.READS, costs.PAGE],
+        description="What is claimed of insurers, newest first. For finance staff and auditors.",
     )
 
 

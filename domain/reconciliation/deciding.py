@@ -89,6 +89,7 @@ async def propose(
             DifferenceStep.PROPOSED,
             now=now,
             actor=staff.actor,
+            why=reason[:REASON_LENGTH_MAX],
             outcome=outcome,
             reason=reason[:REASON_LENGTH_MAX],
             proposed_by=staff.id,
@@ -98,24 +99,26 @@ async def propose(
 
 
 async def approve(
-    *, signature: Signature, difference_id: UUID | None, version: int, now: datetime
+    *, signature: Signature, difference_id: UUID | None, version: int, reason: str, now: datetime
 ) -> ReconciliationDifference:
     """Move the money out of suspense as somebody else has proposed. `version` is that of the proposal as it was read,
     so another one, or one about other figures, is not approved unseen. An approval that is sent again is refused.
 
-    Raises DifferenceNotFound, DifferenceChanged, SecondPersonNeeded, SecondFactorRefused, BooksMoved or
-    OutcomeOverdraws; then nothing has changed.
+    Raises DifferenceNotFound, DifferenceChanged, SecondPersonNeeded, SecondFactorRefused,
+    ReasonMissing, BooksMoved or OutcomeOverdraws; then nothing has changed.
     """
     try:
-        return await _approve(signature, difference_id, version, now)
+        return await _approve(signature, difference_id, version, reason, now)
     except AccountOverdrawn as error:
         raise OutcomeOverdraws from error
 
 
 @transactional
 async def _approve(
-    signature: Signature, difference_id: UUID | None, version: int, now: datetime
+    signature: Signature, difference_id: UUID | None, version: int, reason: str, now: datetime
 ) -> ReconciliationDifference:
+    if not reason.strip():
+        raise ReasonMissing
     staff, row = signature.staff, await _locked(difference_id)
     if row.state is not DifferenceState.PROPOSED or row.version != version:
         raise DifferenceChanged
@@ -124,12 +127,12 @@ async def _approve(
     _refuse_own(staff, row)
     await _require_unmoved(row)
     await spend(signature)
-    async with acting(staff, "approveDifferenceResolution", row, kind="Difference", reason=row.reason, now=now):
-        await _resolve(staff, row, now)
+    async with acting(staff, "approveDifferenceResolution", row, kind="Difference", reason=reason, now=now):
+        await _resolve(staff, row, reason, now)
     return row
 
 
-async def _resolve(staff: Staff, row: ReconciliationDifference, now: datetime) -> None:
+async def _resolve(staff: Staff, row: ReconciliationDifference, reason: str, now: datetime) -> None:
     assert row.outcome is not None
     was_suspended = row.suspended
     await move(
@@ -138,6 +141,7 @@ async def _resolve(staff: Staff, row: ReconciliationDifference, now: datetime) -
         DifferenceStep.APPROVED,
         now=now,
         actor=staff.actor,
+        why=reason[:REASON_LENGTH_MAX],
         suspended=True,
         approved_by=staff.id,
         approved_at=now,

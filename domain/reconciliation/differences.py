@@ -136,10 +136,13 @@ async def move(
     *,
     now: datetime,
     actor: str = ACTOR,
-    reason: str = "",
+    why: str = "",
     **changes: Any,
 ) -> None:
-    """Change a locked row, with a line of its story. What somebody has proposed is void with every other change."""
+    """Change a locked row, with a line of its story that says why.
+
+    What somebody has proposed is void with every other change.
+    """
     before = row.state
     values: dict[str, Any] = {"state": state, "version": row.version + 1, **changes}
     if state in (DifferenceState.OPEN, DifferenceState.WAITING):
@@ -147,7 +150,7 @@ async def move(
         values |= {"approved_by": None, "approved_at": None}
     await ReconciliationDifference.filter(id=row.id).update(**values)
     row.update_from_dict(values)
-    await tell(row, step, before=before, actor=actor, reason=reason, now=now)
+    await tell(row, step, before=before, actor=actor, reason=why, now=now)
 
 
 async def tell(
@@ -223,14 +226,14 @@ async def _close(a_pass: Pass, ids: Sequence[UUID], *, reason: str, books: bool,
                 continue
             booked.append(postings.unsuspended(**_accounts(row)))
         if row.state is DifferenceState.RESOLVED:
-            await move(row, DifferenceState.OVERTAKEN, DifferenceStep.OVERTAKEN, reason=reason, now=now)
+            await move(row, DifferenceState.OVERTAKEN, DifferenceStep.OVERTAKEN, why=reason, now=now)
             opened += await _overtake(a_pass, row, now)
         else:
             await move(
                 row,
                 DifferenceState.SELF_RESOLVED,
                 DifferenceStep.SELF_RESOLVED,
-                reason=reason,
+                why=reason,
                 now=now,
                 suspended=False,
             )

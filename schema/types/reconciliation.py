@@ -209,6 +209,7 @@ class ProposeDifferenceResolutionInput:
 class ApproveDifferenceResolutionInput:
     difference_id: strawberry.ID = strawberry.field(description="The difference.")
     version: int = strawberry.field(description="The version that you have read; what has changed since is refused.")
+    reason: str = strawberry.field(description="Why.")
     second_factor: str | None = strawberry.field(
         default=None,
         description="A code of your authenticator that has signed nothing yet. Without it nothing is approved.",

@@ -185,7 +185,9 @@ async def _resolve(row: ReconciliationDifference, maker: Any, checker: Any) -> N
         staff=maker, difference_id=row.id, version=row.version, outcome=DifferenceOutcome.WRITE_OFF,
         reason="the bank's fee", now=NOW,
     )  # fmt: skip
-    await deciding.approve(signature=await sign(checker), difference_id=row.id, version=proposed.version, now=NOW)
+    await deciding.approve(
+        signature=await sign(checker), difference_id=row.id, version=proposed.version, reason="as told", now=NOW
+    )
 
 
 async def test_days_whose_bills_were_compared_are_work_once(folder: Path) -> None:

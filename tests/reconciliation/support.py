@@ -223,8 +223,8 @@ async def find_and_resolve(
     for row in rows:
         # Only what came in can be owed to somebody; what is missing is a loss.
         outcome = draw.choice(list(DifferenceOutcome)) if row.amount_fen > 0 else DifferenceOutcome.WRITE_OFF
-        wish = {"difference_id": row.id, "now": utc_now()}
-        waiting = await propose(staff=maker, version=row.version, outcome=outcome, reason="seen", **wish)  # type: ignore[arg-type]
+        wish = {"difference_id": row.id, "reason": "seen", "now": utc_now()}
+        waiting = await propose(staff=maker, version=row.version, outcome=outcome, **wish)  # type: ignore[arg-type]
         await approve(signature=await sign(checker), version=waiting.version, **wish)  # type: ignore[arg-type]
     assert (await balance(suspense)).fen == 0
     assert await suspense_ageing(now=utc_now()) == []

@@ -65,7 +65,9 @@ async def resolved(row: ReconciliationDifference, outcome: DifferenceOutcome = W
 
 async def approved_by(staff: Staff, read: ReconciliationDifference) -> ReconciliationDifference:
     """Approve the difference as it was read."""
-    return await approve(signature=await sign(staff), difference_id=read.id, version=read.version, now=utc_now())
+    return await approve(
+        signature=await sign(staff), difference_id=read.id, version=read.version, reason="checked", now=utc_now()
+    )
 
 
 async def trace() -> tuple[object, ...]:
@@ -271,6 +273,11 @@ async def test_staff_hear_of_a_difference_once_and_of_what_they_decide_there_is_
     assert (first.action, second.action) == ("proposeDifferenceResolution", "approveDifferenceResolution")
     assert (first.before["state"], second.before["state"], second.after["state"]) == ("OPEN", "PROPOSED", "RESOLVED")
     assert second.roles == "FINANCE_DIRECTOR"
+    assert (first.reason, second.reason) == ("looked at", "checked")
+    await row.refresh_from_db()
+    assert row.reason == "looked at"
+    told = await ReconciliationStep.filter(difference_id=row.id).order_by("version")
+    assert [each.reason for each in told] == ["", "looked at", "checked"]
 
 
 async def test_a_decision_that_is_refused_leaves_no_record(tmp_path: Path) -> None:

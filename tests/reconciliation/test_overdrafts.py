@@ -118,7 +118,7 @@ async def test_people_decide_about_it_once_the_money_can_be_moved(folder: Path) 
     maker, checker = await create_staff(), await Signer.of()
     wish = {"difference_id": row.id, "version": row.version, "reason": "never arrived", "now": utc_now()}
     waiting = await propose(staff=maker, outcome=DifferenceOutcome.WRITE_OFF, **wish)  # type: ignore[arg-type]
-    approval = {"difference_id": row.id, "version": waiting.version, "now": utc_now()}
+    approval = {"difference_id": row.id, "version": waiting.version, "reason": "lost", "now": utc_now()}
     signature, before = await checker.sign(), await trace()
     with pytest.raises(OutcomeOverdraws):
         await approve(signature=signature, **approval)  # type: ignore[arg-type]

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from domain.access.rules import POSSIBLE_SCOPES
+from domain.funds.lifecycle import EITHER
 from domain.identity.scopes import DESCRIPTIONS, Scope
 from domain.identity.tokens import authority
 from kernel.clock import utc_now
 from kernel.states import StaffRole
-from resolvers import cases, reconciliation
+from resolvers import cases
 from resolvers.nodes import FINDERS
 from schema.extensions.access import undecided
 from schema.root import build
@@ -123,7 +124,7 @@ class TestSchema:
         for name in ("proposeDifferenceResolution", "approveDifferenceResolution"):
             (requirement,) = requirements_of(ROOTS[f"Mutation.{name}"])
             assert isinstance(requirement, RequiresRole)
-            assert frozenset(requirement.roles) == reconciliation.FINANCE
+            assert frozenset(requirement.roles) == EITHER
 
 
 class TestScopes:
