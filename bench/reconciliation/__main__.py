@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,17 +38,21 @@ FAILURES = (MeasureFailed, ServiceFailed, ServiceUnavailable)
 def databases(engines: list[str], folder: Path) -> Iterator[Callable[[str, int], str]]:
     """Give what fills a new database of an engine with so many payments, and returns its address."""
     service = start_postgres() if "postgres" in engines else None
+    empty = dict.fromkeys(engines, "")
 
     def make(engine: str, lines: int) -> str:
         name = f"bills_{lines}"
         if engine == "sqlite" or service is None:
-            path = folder / f"{name}.db"
-            asyncio.run(migrate(f"sqlite://{path}"))
+            path, template = folder / f"{name}.db", folder / "empty.db"
+            empty[engine] = empty[engine] or migrated(f"sqlite://{template}")
+            shutil.copyfile(template, path)
             fill_sqlite(path, lines)
             return f"sqlite://{path}"
-        asyncio.run(execute(service.url, f"CREATE DATABASE {name}"))
+        if not empty[engine]:
+            asyncio.run(execute(service.url, "CREATE DATABASE empty"))
+            empty[engine] = migrated(url_of(service.url, "empty"))
+        asyncio.run(execute(service.url, f"CREATE DATABASE {name} TEMPLATE empty"))
         url = url_of(service.url, name)
-        asyncio.run(migrate(url))
         asyncio.run(fill_postgres(url, lines))
         return url
 
@@ -56,6 +61,12 @@ def databases(engines: list[str], folder: Path) -> Iterator[Callable[[str, int],
     finally:
         if service:
             service.stop()
+
+
+def migrated(url: str) -> str:
+    """Make the tables at the address, once for all bills, and return it."""
+    asyncio.run(migrate(url))
+    return url
 
 
 def measured(url: str, bill: Path, folder: Path) -> dict[str, Any]:
