@@ -54,6 +54,7 @@ from schema.types.context import Services, Webhooks
 from subscriptions.access import keeping_access
 from subscriptions.broadcasting import create_broadcast
 from subscriptions.draining import REQUESTS_PATIENCE_S, Server
+from subscriptions.fragments import keeping_fragments, stations_of
 from subscriptions.frames import WebSocketConnection
 from subscriptions.http_connections import http_connection
 from subscriptions.limits import address_of
@@ -124,7 +125,8 @@ class House:
             await stack.enter_async_context(connected(settings.database))
             parties = watching(await stack.enter_async_context(third_parties(settings)), settings)
             broadcast = await stack.enter_async_context(create_broadcast(settings))
-            hub, kept = await stack.enter_async_context(hearing(broadcast, settings))
+            fragments = stations_of(settings)
+            hub, kept = await stack.enter_async_context(hearing(broadcast, settings, fragments=fragments))
             await stack.enter_async_context(relaying(broadcast, settings))
             await stack.enter_async_context(forwarding_wakes(settings.redis_url))
             if settings.runs_worker:
@@ -181,6 +183,7 @@ class House:
                 documents=Persisted(documents, store, size_max_bytes=settings.persisted_query_size_max_bytes),
                 graphiql_page=graphiql.page if settings.development else None,
                 kept=kept,
+                fragments=await stack.enter_async_context(keeping_fragments(fragments, settings)),
             )
             log.info("server.started", worker=settings.runs_worker)
             yield

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -9,7 +11,9 @@ import strawberry
 
 from domain.stations import queries
 from domain.stations.geo import Location
-from schema.types.context import Info
+from domain.stations.queries import StationFacts
+from domain.stations.tree import PlaceTree
+from schema.types.context import Context, Info
 from schema.types.enums import Product, StationSort
 from schema.types.prices import After, First
 from schema.types.refusals import refusals
@@ -28,6 +32,8 @@ from schema.types.stations import (
 )
 
 RADIUS_DEFAULT_M = 5_000
+# What the row of a station and its key take, measured.
+ROW_BYTES = 1_200
 
 
 async def station(
@@ -38,8 +44,43 @@ async def station(
 
 
 async def station_by_key(info: Info, key: UUID) -> Station | None:
-    row = await info.context.loaders.stations.load(key)
+    (row,) = await rows_of(info, [key])
     return Station.of(row) if row else None
+
+
+class KnownIndex:
+    """The index of stations, which is brought up to date where something may have changed since it last was."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def current(self) -> PlaceTree:
+        kept, stations = self._context.fragments, self._context.services.stations
+        if kept is not None and kept.get(KnownIndex):
+            return stations.tree
+        tree = await stations.current()
+        if kept is not None:
+            kept.keep(KnownIndex, True, size_bytes=0)
+        return tree
+
+
+async def rows_of(info: Info, keys: Sequence[UUID]) -> Sequence[StationFacts | None]:
+    """Return the rows of stations, None where there is none. Those that are kept are not read."""
+    context = info.context
+    kept = context.fragments
+    if kept is None:
+        return await context.loaders.stations.load_many(keys)
+    rows: list[StationFacts | None] = [kept.get((StationFacts, key)) for key in keys]
+    missing = [key for key, row in zip(keys, rows, strict=True) if row is None]
+    if not missing:
+        return rows
+    found = iter(await context.loaders.stations.load_many(missing))
+    for place, row in enumerate(rows):
+        if row is None:
+            rows[place] = read = next(found)
+            if read is not None:
+                kept.keep((StationFacts, read.id), read, size_bytes=ROW_BYTES)
+    return rows
 
 
 async def stations(
@@ -84,7 +125,7 @@ async def _nearest(
     info: Info, near: LocationInput, radius_m: int, product: Product | None, after: str | None, limit: int
 ) -> list[StationEdge]:
     rows = await queries.nearest(
-        index=info.context.services.stations,
+        index=KnownIndex(info.context),
         near=Location(near.latitude, near.longitude),
         radius_m=radius_m,
         radius_max_m=info.context.services.settings.search_radius_max_m,
@@ -92,7 +133,7 @@ async def _nearest(
         after=nearest_after(after),
         limit=limit,
         now=info.context.now,
-        rows_of=info.context.loaders.stations.load_many,
+        rows_of=partial(rows_of, info),
     )
     return [nearest_edge(row) for row in rows]
 
@@ -101,7 +142,7 @@ async def _cheapest(
     info: Info, near: LocationInput, radius_m: int, product: Product | None, after: str | None, limit: int
 ) -> list[StationEdge]:
     rows = await queries.cheapest(
-        index=info.context.services.stations,
+        index=KnownIndex(info.context),
         near=Location(near.latitude, near.longitude),
         radius_m=radius_m,
         radius_max_m=info.context.services.settings.search_radius_max_m,
@@ -109,6 +150,6 @@ async def _cheapest(
         after=cheapest_after(after),
         limit=limit,
         now=info.context.now,
-        rows_of=info.context.loaders.stations.load_many,
+        rows_of=partial(rows_of, info),
     )
     return [cheapest_edge(row) for row in rows]

@@ -35,6 +35,7 @@ from schema.types.context import Context, Loaders
 from schema.types.delivery import DeliveryRule, rule_of
 from subscriptions.deliveries import Delivery, OperationRefused
 from subscriptions.errors import internal_error, present, refusal
+from subscriptions.fragments import KeptFragments
 from subscriptions.requests import GraphQLRequest
 
 T = TypeVar("T")
@@ -171,11 +172,17 @@ class Executor:
     """
 
     def __init__(
-        self, schema: ExecutableSchema, *, loaders: Callable[[], Loaders], timeout_s: float | None = None
+        self,
+        schema: ExecutableSchema,
+        *,
+        loaders: Callable[[], Loaders],
+        timeout_s: float | None = None,
+        fragments: KeptFragments | None = None,
     ) -> None:
         self._schema = schema
         self._loaders = loaders
         self.timeout_s = timeout_s
+        self._fragments = fragments
 
     def prepare(self, asked: GraphQLRequest, context: Context) -> Prepared:
         """Raises OperationRefused where it is over a limit, its document not valid, or the operation not in it."""
@@ -211,6 +218,9 @@ class Executor:
 
     def answer_bytes(self, prepared: Prepared, context: Context) -> Executed | Awaitable[Executed]:
         """Execute a query or a mutation in a context of its own; return what came of it, or what to await for it."""
+        if self._fragments is not None and prepared.type is OperationType.QUERY:
+            # What an event shows was read before its execution begins, and who changes something is to see it.
+            context.fragments = self._fragments.view()
         begun = self._begin(prepared, context, None)
         if isinstance(begun, ExecutionResult):
             return executed(begun, context)

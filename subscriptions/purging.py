@@ -21,12 +21,14 @@ from domain.events.messages import MessageMalformed
 from domain.events.ports import StoredEvent
 from domain.events.telling import Teller
 from kernel.backoff import Backoff
+from kernel.fragments import Fragments
 from kernel.logs import get_logger
 from kernel.settings import Settings
 from kernel.tagged_cache import TaggedCache
 from kernel.tasks import cancel_and_wait, spawn
 from models import changes
 from models.changes import Changes
+from subscriptions.fragments import PURGED as FRAGMENTS_PURGED
 from subscriptions.hub import Hub
 
 log = get_logger(__name__)
@@ -41,7 +43,7 @@ BEATS_PER_LEASE = 4
 
 
 class Purger:
-    """Purges one process's cache. Times are those of the cache's clock."""
+    """Purges one process's cache, and its fragments. Times are those of the cache's clock."""
 
     def __init__(
         self,
@@ -49,15 +51,17 @@ class Purger:
         broadcast: Broadcast,
         settings: Settings,
         *,
+        fragments: Fragments | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cache, self._broadcast, self._clock = cache, broadcast, clock
+        self._fragments = fragments or Fragments(0, tags=())
         self._alone = not settings.redis_url
         self._lease_s = settings.response_cache_deaf_max_ms / 1_000
         self._teller = Teller(broadcast.publish, beat_s=None if self._alone else self._lease_s / BEATS_PER_LEASE)
         self._sent: dict[int, float] = {}
         if not self._alone:
-            cache.open_until = 0.0
+            cache.open_until = self._fragments.open_until = 0.0
 
     @property
     def origin(self) -> str:
@@ -93,10 +97,12 @@ class Purger:
             self._clear()
         else:
             PURGED.inc(self._cache.purge(tags))
+            FRAGMENTS_PURGED.inc(self._fragments.purge(tags))
 
     def _clear(self) -> None:
         CLEARED.inc()
         self._cache.clear()
+        self._fragments.clear()
 
     def _beat(self, number: int) -> None:
         now = self._clock()
@@ -132,14 +138,20 @@ class Purger:
             if self._clock() >= self._cache.open_until:
                 self._clear()
             self._cache.open_until = max(self._cache.open_until, sent + self._lease_s)
+            self._fragments.open_until = self._cache.open_until
 
 
 @asynccontextmanager
-async def hearing(broadcast: Broadcast, settings: Settings) -> AsyncIterator[tuple[Hub, TaggedCache[Any]]]:
-    """Give the process's hub, and a cache that forgets what an event makes out of date before it is passed on."""
+async def hearing(
+    broadcast: Broadcast, settings: Settings, *, fragments: Fragments | None = None
+) -> AsyncIterator[tuple[Hub, TaggedCache[Any]]]:
+    """Give the process's hub, and a cache that forgets what an event makes out of date before it is passed on.
+
+    So do the fragments.
+    """
     cache = TaggedCache[Any](settings.response_cache_size_max_bytes)
     KEPT_BYTES.set_function(lambda: cache.size_bytes)
-    purger = Purger(cache, broadcast, settings)
+    purger = Purger(cache, broadcast, settings, fragments=fragments)
     hub = Hub(broadcast, settings, heard=purger.heard)
     async with purging(purger):
         try:

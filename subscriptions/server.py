@@ -30,6 +30,7 @@ from subscriptions.deliveries import OperationRefused
 from subscriptions.draining import Drain
 from subscriptions.errors import internal_error, refusal
 from subscriptions.execution import ExecutableSchema, Executor, Prepared
+from subscriptions.fragments import KeptFragments
 from subscriptions.heads import Fixed, Head, RawHeaders, Reply, raw
 from subscriptions.identity import viewer_of
 from subscriptions.keeping import KeptAnswers
@@ -58,7 +59,8 @@ class GraphQLApp:
     """The ASGI application behind `/graphql`.
 
     `loaders` builds the loaders of one operation; `documents` knows those that a request may name; `graphiql_page` is
-    what a browser gets that asks for HTML, where the deployment has one. Answers are kept in `kept`, if that is there.
+    what a browser gets that asks for HTML, where the deployment has one. Answers are kept in `kept`, if that is there,
+    and parts of them are taken from `fragments`.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class GraphQLApp:
         documents: PersistedDocuments,
         graphiql_page: Callable[[], Response] | None = None,
         kept: TaggedCache[Any] | None = None,
+        fragments: KeptFragments | None = None,
     ) -> None:
         self._services, self._settings = services, services.settings
         self._graphiql_page = graphiql_page
@@ -80,7 +83,7 @@ class GraphQLApp:
         # Read for each request, and an attribute of the settings is looked for in many places.
         self._address_header = self._settings.client_address_header
         self._body_size_max = self._settings.request_body_size_max_bytes
-        executor = Executor(schema, loaders=loaders, timeout_s=self._settings.operation_timeout_s)
+        executor = Executor(schema, loaders=loaders, timeout_s=self._settings.operation_timeout_s, fragments=fragments)
         charging = Charging(schema, services.budgets, cost_of_refusal=self._settings.cost_of_refusal)
         self._reception = Reception(executor, documents, charging)
         self._engine = Engine(

@@ -1,4 +1,5 @@
-"""Processor time of one request inside the server, by a plan and by graphql-core, in turns within one process.
+"""Processor time of one request inside the server: by graphql-core, by a plan, and by one with fragments of stations,
+in turns within one process.
 
 There is no network and no other server, so what differs is execution alone; `python -m bench` measures the whole.
 """
@@ -31,7 +32,8 @@ from bench.operations import OPERATIONS, Operation, body_of, data_of
 from kernel.settings import Settings
 from schema.execution.executor import Executor
 
-WAYS = {"graphql-core": False, "plan": True}
+# Whether plans are compiled, and whether what is kept of stations is used.
+WAYS = {"graphql-core": (False, False), "plan": (True, False), "fragments": (True, True)}
 CONCURRENT = 8
 SAMPLES_MAX = 200
 SIZE = Size(stations=2_000, users=2_000, orders=20_000)
@@ -48,10 +50,10 @@ def main(arguments: list[str]) -> int:
             kept = {"YOUKA_RESPONSE_CACHE_SIZE_MAX_BYTES": "0"}
             os.environ.update({**environments.common, **kept, "DATABASE_URL": url})
             found = asyncio.run(measure(options, orjson.loads(samples.read_bytes())))
-    print(f"{'operation':<16}{'core µs':>10}{'plan µs':>10}{'ratio':>8}")
+    print(f"{'operation':<16}{'core µs':>10}{'plan µs':>10}{'ratio':>8}{'fragments µs':>14}{'ratio':>8}")
     for title, by_way in found.items():
-        core, plan = (statistics.median(by_way[way]) for way in WAYS)
-        print(f"{title:<16}{core:>10,.0f}{plan:>10,.0f}{core / plan:>7.2f}×")
+        core, plan, kept = (statistics.median(by_way[way]) for way in WAYS)
+        print(f"{title:<16}{core:>10,.0f}{plan:>10,.0f}{core / plan:>7.2f}×{kept:>14,.0f}{core / kept:>7.2f}×")
     return 0
 
 
@@ -62,9 +64,13 @@ async def measure(options: argparse.Namespace, samples: dict[str, Any]) -> dict[
     async with app.router.lifespan_context(app):
         gc.collect()
         gc.freeze()
-        schema = app.house._schema
+        schema, asked = app.house._schema, app.house._graphql._engine.executor
+        fragments = asked._fragments
         executors = {
-            way: Executor(schema.core, hide_suggestions=False, compiles=compiles) for way, compiles in WAYS.items()
+            way: Executor(
+                schema.core, hide_suggestions=False, compiles=compiles, fragments_of=lambda context: context.fragments
+            )
+            for way, (compiles, _) in WAYS.items()
         }
         for name in options.operations:
             operation = OPERATIONS[name]
@@ -74,6 +80,7 @@ async def measure(options: argparse.Namespace, samples: dict[str, Any]) -> dict[
             for number in range(options.rounds + 1):
                 for way, executor in executors.items():
                     schema.executor = executor
+                    asked._fragments = fragments if WAYS[way][1] else None
                     spent = await _round(app, operation, requests, options.requests)
                     if number:
                         by_way[way].append(spent)

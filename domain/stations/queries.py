@@ -7,12 +7,11 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 from uuid import UUID
 
 from domain.pricing.queries import current, priced_zones
 from domain.stations.geo import Location
-from domain.stations.index import StationIndex
 from domain.stations.tree import Found, PlaceTree, Spot
 from kernel.errors import YoukaError
 from kernel.states import Product, StationBrand
@@ -29,6 +28,12 @@ BRANDS: dict[str, StationBrand] = {brand.value: brand for brand in StationBrand}
 
 # How the rows of stations are read; who has a loader reads them together with what others ask for.
 RowsOf: TypeAlias = "Callable[[list[UUID]], Awaitable[Sequence[StationFacts | None]]]"
+
+
+class Index(Protocol):
+    """Where the nearest stations are found."""
+
+    async def current(self) -> PlaceTree: ...
 
 
 class StationSort(StrEnum):
@@ -133,7 +138,7 @@ async def listed(
 
 async def nearest(
     *,
-    index: StationIndex,
+    index: Index,
     near: Location,
     radius_m: int,
     radius_max_m: int,
@@ -158,7 +163,7 @@ async def nearest(
 
 async def cheapest(
     *,
-    index: StationIndex,
+    index: Index,
     near: Location,
     radius_m: int,
     radius_max_m: int,

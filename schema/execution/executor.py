@@ -6,7 +6,7 @@ Each operation of a document is compiled when it is first executed, and what cam
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from graphql import DocumentNode, GraphQLSchema, OperationDefinitionNode, OperationType
@@ -22,7 +22,7 @@ from schema.execution import metrics
 from schema.execution.conditions import Outline, Reason
 from schema.execution.documents import Document
 from schema.execution.plans import Plan
-from schema.execution.running import Metering, Operation, Run
+from schema.execution.running import Fragments, Metering, Operation, Run
 from schema.execution.variables import Variables
 
 log = get_logger(__name__)
@@ -34,6 +34,10 @@ CONDITIONS_MAX = 8
 PLANS_PER_OPERATION_MAX = 16
 # What is seen once or twice is not worth the milliseconds that compiling takes.
 GENERATES_AFTER = 3
+
+
+def _no_fragments(_context: Any) -> None:
+    return None
 
 
 class Executor:
@@ -48,11 +52,14 @@ class Executor:
         core: type[CoreExecutor[Any]] = StrawberryGraphQLCoreExecutionContext,
         metering: Metering | None = None,
         generates_after: int = GENERATES_AFTER,
+        fragments_of: Callable[[Any], Fragments | None] = _no_fragments,
     ) -> None:
         """`core` is graphql-core's executor; it and `metering` have to count the same.
 
         Code is generated for what was executed `generates_after` times: for most documents, that is never.
+        `fragments_of` returns what an execution in a context may find, and keep, of entities.
         """
+        self._fragments_of = fragments_of
         self._schema, self._hide_suggestions, self._compiles = schema, hide_suggestions, compiles
         self._core, self._metering, self._generates_after = core, metering, generates_after
 
@@ -79,7 +86,15 @@ class Executor:
             found = compiled.plan_for(values, document)
             if isinstance(found, Plan):
                 metrics.EXECUTED_BY_PLAN.inc()
-                return found.execute(Run(compiled.operation, values, root=root, context=context, extensions=extensions))
+                run = Run(
+                    compiled.operation,
+                    values,
+                    root=root,
+                    context=context,
+                    extensions=extensions,
+                    fragments=self._fragments_of(context),
+                )
+                return found.execute(run)
             reason = found
         metrics.executed_by_core(reason)
         return execute_by_core(

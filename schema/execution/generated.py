@@ -7,10 +7,13 @@ client is told is the same. What relations have loaded by then is not loaded aga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Container, Coroutine, Hashable
 from types import CoroutineType
 from typing import Any, Protocol, TypeAlias
 
+from schema.execution.entities import Site
+from schema.execution.leaves import WRITTEN
+from schema.execution.metrics import FRAGMENTS_FOUND, FRAGMENTS_MISSED
 from schema.execution.relations import Outcomes, Relation, load_all
 from schema.execution.running import Place, Run
 
@@ -25,6 +28,20 @@ class Unexpected(Exception):
     """A value that the general way has to look at."""
 
 
+def strict(seen: Container[type], write: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return what writes values of the classes that were seen, and raises where that is not all there is to it."""
+
+    def written(value: Any) -> Any:
+        if type(value) not in seen:
+            raise Unexpected
+        found = write(value)
+        if type(found) not in WRITTEN:
+            raise Unexpected
+        return found
+
+    return written
+
+
 class Slot:
     """A relation at one site: `put` writes what was loaded into the objects that wait for it."""
 
@@ -36,18 +53,27 @@ class Slot:
 
 
 class Work:
-    """What writing a part leaves to be done: relations to load, and what is to be counted."""
+    """What writing a part leaves to be done: relations to load, what is to be counted, and fragments to keep."""
 
-    __slots__ = ("fields", "types", "waiting")
+    __slots__ = ("fields", "found", "made", "types", "waiting")
 
     def __init__(self) -> None:
-        self.fields = self.types = 0
+        self.fields = self.types = self.found = 0
         self.waiting: dict[Slot, Groups] = {}
+        # Objects of entities, by the keys of their fragments; they may wait for relations yet.
+        self.made: dict[Hashable, tuple[Site, dict[str, Any]]] = {}
 
-    def count(self, run: Run) -> None:
+    def finish(self, run: Run) -> None:
+        """Count what the part took, and keep the fragments in it, when all of it is written."""
         if run.meter is not None:
             run.meter.fields += self.fields
             run.meter.types += self.types
+        if self.found:
+            FRAGMENTS_FOUND.inc(self.found)
+        if self.made:
+            FRAGMENTS_MISSED.inc(len(self.made))
+            for key, (site, written) in self.made.items():
+                site.keep(run, key, written)
 
 
 class Write(Protocol):
@@ -77,7 +103,7 @@ class Generated:
             return FAILED
         if work.waiting and any(work.waiting.values()):
             return _load(run, value, place, general, data, work)
-        work.count(run)
+        work.finish(run)
         return data
 
 
@@ -93,5 +119,5 @@ async def _load(run: Run, value: Any, place: Place | None, general: General, dat
     except Exception:
         completed: Coroutine[Any, Any, Any] | Any = general(run.again(outcomes), value, place)
         return await completed if type(completed) is CoroutineType else completed
-    work.count(run)
+    work.finish(run)
     return data

@@ -11,21 +11,12 @@ from contextlib import contextmanager
 from math import isfinite
 from typing import Any, Protocol, cast
 
-from graphql import (
-    GRAPHQL_MAX_INT,
-    GRAPHQL_MIN_INT,
-    GraphQLBoolean,
-    GraphQLEnumType,
-    GraphQLFloat,
-    GraphQLID,
-    GraphQLInt,
-    GraphQLObjectType,
-    GraphQLString,
-)
+from graphql import GraphQLEnumType, GraphQLObjectType
 
 from schema.execution.completing import Completion, Items, Leaf, Objects
-from schema.execution.generated import Slot, Unexpected, Write
-from schema.execution.leaves import WRITTEN, enum_table
+from schema.execution.entities import Site, entity_of, site_of
+from schema.execution.generated import Slot, Unexpected, Write, strict
+from schema.execution.leaves import enum_table, unchanged_unless
 from schema.execution.relations import outcome
 from schema.execution.resolving import Simple
 from schema.execution.typing import CAST, class_of, generic_of
@@ -46,6 +37,9 @@ class FieldLike(Protocol):
 
     @property
     def key(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
 
     @property
     def constant(self) -> str | None:
@@ -98,6 +92,9 @@ class Source:
         self._indent = self._loops = self._fields = self._count = 0
         self._counts = False
         self._slots: list[str] = []
+        # Names of the sites of entities in a function; within one, what is an entity itself is a part of it.
+        self._sites: list[str] = []
+        self._within = False
         self._later: list[Callable[[], None]] = []
 
     @property
@@ -120,13 +117,18 @@ class Source:
     @contextmanager
     def function(self, name: str, takes: str) -> Iterator[None]:
         """Write a function, and those that it leaves for later."""
-        self._lines, self._slots, self._counts, self._indent = [], [], False, 1
+        self._lines, self._slots, self._sites, self._counts, self._indent = [], [], [], False, 1
         yield
         head = [f"def {name}(run, {takes}, work):"]
         if self._counts:
             head.append("    fields = types = 0")
             self._lines[-1:-1] = ["    work.fields += fields", "    work.types += types"]
         head += [f"    groups_{slot} = work.waiting.setdefault({slot}, {{}})" for slot in self._slots]
+        for site in self._sites:
+            head += [
+                f"    selected_{site} = {site}.selected(run)",
+                f"    find_{site} = run.fragments and run.fragments.get",
+            ]
         self._functions.append(head + self._lines)
         later, self._later = self._later, []
         for each in later:
@@ -206,6 +208,36 @@ class Source:
     def object(self, only: type | None, selection: SelectionLike, value: str) -> str:
         """Write what makes an object of the answer; `only` is the class of the value where there is only one."""
         read = self._reader(only, value)
+        entity = entity_of(only) if not self._within else None
+        site = site_of(entity, cast(type, only), selection) if entity is not None else None
+        if entity is None or site is None:
+            return self._written(selection, value, read)
+        return self._entity(site, selection, value, read, f"{value}.row.{entity.key}")
+
+    def _entity(
+        self, site: Site, selection: SelectionLike, value: str, read: Callable[[str], str], identity: str
+    ) -> str:
+        """Write what takes an entity's fragment if it is kept, and else makes its object and leaves it to be kept."""
+        name, key, kept, made = self.bind("site", site), self.fresh("key"), self.fresh("kept"), self.fresh("object")
+        self._sites.append(name)
+        self.line(f"{key} = selected_{name} and (selected_{name}, {identity})")
+        self.line(f"{kept} = {key} and find_{name}({key})")
+        with self.block(f"if {kept}:"):
+            self.line(f"{made} = {kept}.json")
+            self.line("work.found += 1")
+            if site.counts:
+                self._counts = True
+                self.line(f"fields += {kept}.fields")
+                self.line(f"types += {kept}.types")
+        with self.block("else:"):
+            self._within = True
+            self.line(f"{made} = {self._written(selection, value, read)}")
+            self._within = False
+            with self.block(f"if {key}:"):
+                self.line(f"work.made[{key}] = {name}, {made}")
+        return made
+
+    def _written(self, selection: SelectionLike, value: str, read: Callable[[str], str]) -> str:
         entries: list[str] = []
         related: list[tuple[FieldLike, Simple]] = []
         self._fields += len(selection.fields)
@@ -270,14 +302,15 @@ class Source:
             self.line(f"groups_{slot}[{key}] = [{made}]")
         with self.block("else:"):
             self.line(f"{group}.append({made})")
-        self._later.append(lambda: self._put(field, simple, slot))
+        within = self._within
+        self._later.append(lambda: self._put(field, simple, slot, within))
 
-    def _put(self, field: FieldLike, simple: Simple, slot: str) -> None:
+    def _put(self, field: FieldLike, simple: Simple, slot: str, within: bool) -> None:
         """Write the function that writes what was loaded: once for all that wait for it, if nothing below waits."""
         assert simple.relation is not None
         assert simple.arguments is not None
         arguments, loops = simple.arguments, self._loops
-        self._loops = 2
+        self._loops, self._within = 2, within
         with self.function(f"put_{slot}", "groups, found"):
             given = ""
             if arguments.constant is None:
@@ -305,7 +338,7 @@ class Source:
                         self._finish(field, f"{finish}(loaded{given})")
                         self.line(f"each[{field.key!r}] = part")
             self.line("return None")
-        self._loops = loops
+        self._loops, self._within = loops, False
 
     def _finish(self, field: FieldLike, call: str) -> None:
         self.line(f"finished = {call}")
@@ -319,11 +352,11 @@ class Source:
 
     def _leaf(self, leaf: Leaf, value: str, *, nullable: bool) -> None:
         there = f"{value} is not None" if nullable else ""
-        checks = _unchanged_unless(leaf.kind, value)
+        checks = unchanged_unless(leaf.kind, value)
         if checks:
             condition = " and ".join(filter(None, (there, checks)))
             with self.block(f"if {condition}:"):
-                self.line(f"{value} = {self.bind('write', _strict(leaf))}({value})")
+                self.line(f"{value} = {self.bind('write', strict(leaf.seen, leaf.write))}({value})")
             return
         table = enum_table(leaf.kind) if isinstance(leaf.kind, GraphQLEnumType) else None
         if table is not None:
@@ -331,42 +364,14 @@ class Source:
             with self.block(f"if type({value}) is {self.bind(members.__name__, members)}:"):
                 self.line(f"{value} = {self.bind('names', names)}[{value}]")
             with self.block(f"elif {there}:" if there else "else:"):
-                self.line(f"{value} = {self.bind('write', _strict(leaf))}({value})")
+                self.line(f"{value} = {self.bind('write', strict(leaf.seen, leaf.write))}({value})")
             return
-        write = f"{value} = {self.bind('write', _strict(leaf))}({value})"
+        write = f"{value} = {self.bind('write', strict(leaf.seen, leaf.write))}({value})"
         if there:
             with self.block(f"if {there}:"):
                 self.line(write)
         else:
             self.line(write)
-
-
-def _unchanged_unless(kind: Any, value: str) -> str:
-    """Return the condition under which a value is not written as it is; nothing for types that always write."""
-    if kind is GraphQLString or kind is GraphQLID:
-        return f"type({value}) is not str"
-    if kind is GraphQLBoolean:
-        return f"type({value}) is not bool"
-    if kind is GraphQLInt:
-        return f"(type({value}) is not int or not {GRAPHQL_MIN_INT} <= {value} <= {GRAPHQL_MAX_INT})"
-    if kind is GraphQLFloat:
-        return f"(type({value}) is not float or not isfinite({value}))"
-    return ""
-
-
-def _strict(leaf: Leaf) -> Callable[[Any], Any]:
-    """Return what writes values of the classes that were seen, and raises where that is not all there is to it."""
-    seen, write = leaf.seen, leaf.write
-
-    def written(value: Any) -> Any:
-        if type(value) not in seen:
-            raise Unexpected
-        found = write(value)
-        if type(found) not in WRITTEN:
-            raise Unexpected
-        return found
-
-    return written
 
 
 def _leads_on(part: Completion) -> bool:

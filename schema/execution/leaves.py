@@ -36,6 +36,19 @@ def unchanged(kind: Any) -> type:
     return bool if kind is GraphQLBoolean else Never
 
 
+def unchanged_unless(kind: Any, value: str) -> str:
+    """Return, as code, when the value of this name is not written as it is; nothing for types that always write."""
+    if kind is GraphQLString or kind is GraphQLID:
+        return f"type({value}) is not str"
+    if kind is GraphQLBoolean:
+        return f"type({value}) is not bool"
+    if kind is GraphQLInt:
+        return f"(type({value}) is not int or not {GRAPHQL_MIN_INT} <= {value} <= {GRAPHQL_MAX_INT})"
+    if kind is GraphQLFloat:
+        return f"(type({value}) is not float or not isfinite({value}))"
+    return ""
+
+
 def writer(kind: GraphQLLeafType) -> Write:
     """Return what writes a value, as the type's own function does, which it falls back to."""
     if kind is GraphQLInt:

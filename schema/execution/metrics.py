@@ -10,6 +10,10 @@ DOCUMENTS_READ = _DOCUMENTS.labels("text")
 _OPERATIONS = Counter(
     "youka_graphql_operations", "Operations by what executed them, and why it was not a plan.", ["by", "reason"]
 )
+_FRAGMENTS = Counter(
+    "youka_fragments_looked_up", "Objects of entities in answers, by whether they were kept as fragments.", ["result"]
+)
+FRAGMENTS_FOUND, FRAGMENTS_MISSED = (_FRAGMENTS.labels(each) for each in ("hit", "miss"))
 EXECUTED_BY_PLAN = _OPERATIONS.labels("plan", "")
 
 

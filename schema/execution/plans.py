@@ -35,12 +35,12 @@ class Field:
 
     __slots__ = (
         "_call", "_complete", "_known", "_leaf", "_minds_casts", "_non_null", "_schema", "_simple",
-        "attribute", "completion", "constant", "key", "same", "seen", "site",
+        "attribute", "completion", "constant", "key", "name", "same", "seen", "site",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, site: Site) -> None:
         kind = site.definition.type
-        self.site, self.key = site, site.key
+        self.site, self.key, self.name = site, site.key, site.name
         self.attribute = attribute_of(plan.operation.schema, site)
         # Values of this very type are written as they are.
         self.same = unchanged(kind.of_type if is_non_null_type(kind) else kind)
@@ -125,9 +125,10 @@ class Field:
 class TypeName:
     """`__typename`, which is known as soon as the type is."""
 
-    __slots__ = ("attribute", "constant", "key", "same", "seen")
+    __slots__ = ("attribute", "constant", "key", "name", "same", "seen")
 
     def __init__(self, key: str, name: str) -> None:
+        self.name = TYPE_NAME
         self.key, self.constant = key, name
         self.attribute, self.same = None, Never
         self.seen: Container[type] = ()

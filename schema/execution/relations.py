@@ -18,7 +18,8 @@ class Relation(Protocol):
     """The parts of one field; the resolver that does the same one by one has it as its attribute `relation`.
 
     `by` names the attribute that the key is, or reads it from the object and the context. `absent` is what no key leads
-    to. `finish` makes the field's value of what was loaded and of the arguments, and of nothing else.
+    to. `finish` makes the field's value of what was loaded and of the arguments, and of nothing else. What a `public`
+    one leads to is the same for everybody who has the object.
     """
 
     @property
@@ -26,6 +27,9 @@ class Relation(Protocol):
 
     @property
     def absent(self) -> Any: ...
+
+    @property
+    def public(self) -> bool: ...
 
     @property
     def finish(self) -> Callable[..., Any]: ...

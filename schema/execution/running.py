@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from copy import copy
 from typing import Any, Protocol, TypeAlias
 
@@ -62,6 +62,17 @@ class Metering(Protocol):
         """Return where the execution in this context is counted."""
 
 
+class Fragments(Protocol):
+    """Where one execution finds fragments, and keeps those of what it has read since it began."""
+
+    @property
+    def get(self) -> Callable[[Hashable], Any]:
+        """Returns what is kept under a key; None where nothing is."""
+
+    def keep(self, key: Hashable, value: Any, *, size_bytes: int) -> bool:
+        """Return whether it is kept, which it is unless what it was made of may have changed."""
+
+
 class Operation:
     """What every execution of one operation has in common."""
 
@@ -92,6 +103,7 @@ class Run:
         "context",
         "errors",
         "extensions",
+        "fragments",
         "generated",
         "meter",
         "operation",
@@ -108,10 +120,12 @@ class Run:
         root: Any,
         context: Any,
         extensions: dict[str, Any] | None,
+        fragments: Fragments | None = None,
     ) -> None:
         self.operation, self.variables, self.coerced = operation, variables, variables.coerced
         self.root, self.context, self.extensions = root, context, extensions
         self.meter = operation.metering.meter_of(context) if operation.metering is not None else None
+        self.fragments = fragments
         self.errors: list[GraphQLError] = []
         self._nulled: set[Place | None] = set()
         self._background: set[asyncio.Future[Any]] = set()

@@ -109,6 +109,7 @@ class Schema(strawberry.Schema):
             compiles=compiles,
             core=MeteredExecutor,
             metering=Metering(prices),
+            fragments_of=lambda context: context.fragments if context is not None else None,
         )
 
     @property

@@ -35,6 +35,7 @@ from domain.webhooks.policy import Policy as WebhookPolicy
 from domain.webhooks.ports import Admission, WebhookSender
 from kernel.clock import utc_now
 from kernel.errors import DEFAULT_LOCALE, Locale, YoukaError
+from kernel.fragments import View
 from kernel.money import Money
 from kernel.sealing import Sealer
 from kernel.settings import Settings
@@ -147,6 +148,8 @@ class Context:
     # What the operation was charged, and what counts while it is executed.
     charge: Charge | None = None
     meter: Meter | None = None
+    # What is kept of entities, where this execution may take it and add to it.
+    fragments: View | None = None
 
     @property
     def now(self) -> datetime:

@@ -49,7 +49,11 @@ class Price(OfRow[ZonePrice], Node):
     }
 
     @relation(
-        lambda loaders: loaders.zones, by="zone_id", directives=[costs.READ], description="Where it is the price."
+        lambda loaders: loaders.zones,
+        by="zone_id",
+        public=True,
+        directives=[costs.READ],
+        description="Where it is the price.",
     )
     @staticmethod
     def zone(row: NamedZone | None) -> PriceZone:

@@ -29,12 +29,16 @@ By: TypeAlias = str | Callable[[Any, Context], Hashable | None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Relation:
-    """The parts of one field. `finish` takes what was loaded and the arguments; `absent` is what no key leads to."""
+    """The parts of one field. `finish` takes what was loaded and the arguments; `absent` is what no key leads to.
+
+    What a `public` one leads to is the same for everybody, and is forgotten with the object where that is kept.
+    """
 
     by: By
     finish: Callable[..., Any]
     absent: Any
     loader_of: Callable[[Loaders], Loader]
+    public: bool = False
 
     def loader(self, context: Context) -> Loader:
         return self.loader_of(context.loaders)
@@ -62,17 +66,19 @@ def relation(
     *,
     by: By,
     absent: Any = None,
+    public: bool = False,
     description: str,
     directives: Sequence[object] = (),
 ) -> Callable[[Any], Any]:
     """Declare a field by the static method that makes its value of what was loaded, and of the field's arguments.
 
-    The method must do nothing else: it may be called once for all objects with the same key.
+    The method must do nothing else: it may be called once for all objects with the same key. A `public` field may be in
+    a fragment (see `schema.types.rows.Entity`).
     """
 
     def declare(method: Any) -> Any:
         finish = method.__func__ if isinstance(method, staticmethod) else method
-        parts = Relation(by=by, finish=finish, absent=absent, loader_of=loader)
+        parts = Relation(by=by, finish=finish, absent=absent, loader_of=loader, public=public)
         return strawberry.field(resolver=_resolver(parts), description=description, directives=directives)
 
     return declare

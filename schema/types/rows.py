@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entity:
+    """That objects of a type are the same for everybody, until `domain.events.purges.STATIONS` says that they changed.
+
+    What is selected of one is then encoded once and kept as a fragment, by the row's attribute `key`. `below` are the
+    classes of what may be in it: all of it is read from rows, by attributes, by readers and by public relations.
+    """
+
+    key: str
+    below: Collection[type]
 
 
 class OfRow(Generic[Row]):
@@ -18,6 +31,7 @@ class OfRow(Generic[Row]):
     if TYPE_CHECKING:
         row: Row
     readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
+    entity: ClassVar[Entity | None] = None
 
     @classmethod
     def of(cls, row: Row) -> Self:

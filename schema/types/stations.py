@@ -20,11 +20,12 @@ from models.stations import Station as StationRow
 from schema.types import caching, costs
 from schema.types.context import Info
 from schema.types.enums import Product, StationBrand
+from schema.types.money import UnitPrice
 from schema.types.places import DrivingDistance, MapLocationInput
 from schema.types.prices import After, First, Price, PriceConnection, PriceZone, history_after, history_page
 from schema.types.relations import relation
 from schema.types.relay import Node, PageInfo, decode_cursor, encode_cursor, global_id, page_info, page_size, read_id
-from schema.types.rows import OfRow
+from schema.types.rows import Entity, OfRow
 from schema.types.spoken import MaxChars, Speaking, locale_of
 
 DISTANCE_MAX_MM = 1 << 40
@@ -56,10 +57,12 @@ class Station(OfRow[StationRow | StationFacts], Node):
     location: Location = strawberry.field(description="Where it stands.")
 
     readers = {"id": lambda row: global_id("Station", row.id), "location": Location.of}
+    entity = Entity(key="id", below=frozenset({Location, PriceZone, Price, UnitPrice}))
 
     @relation(
         lambda loaders: loaders.zones,
         by="zone_id",
+        public=True,
         directives=[costs.READ],
         description="The price zone it lies in; null where its place is in none that is known.",
     )
@@ -71,6 +74,7 @@ class Station(OfRow[StationRow | StationFacts], Node):
         lambda loaders: loaders.current_prices,
         by="zone_id",
         absent=(),
+        public=True,
         directives=[costs.READ, costs.at_most(10)],
         description="The official prices in force here now, by product.",
     )

@@ -19,6 +19,7 @@ class Parts:
     by: Any
     finish: Callable[..., Any]
     absent: Any = None
+    public: bool = False
 
     def loader(self, context: Context) -> Any:
         return getattr(context, self.name)
