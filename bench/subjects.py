@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 ENGINES = ("sqlite", "postgres")
+NOTHING_KEPT = {"YOUKA_RESPONSE_CACHE_SIZE_MAX_BYTES": "0", "YOUKA_FRAGMENT_CACHE_SIZE_MAX_BYTES": "0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +38,27 @@ OURS = (
         "youka-graphql-core",
         "Youka, graphql-core",
         "app",
-        {
-            "YOUKA_COMPILED_EXECUTION": "false",
-            "YOUKA_JOINED_LOADS": "false",
-            "YOUKA_RESPONSE_CACHE_SIZE_MAX_BYTES": "0",
-        },
+        {"YOUKA_COMPILED_EXECUTION": "false", "YOUKA_JOINED_LOADS": "false", **NOTHING_KEPT},
     ),
     Subject(
         "youka-bare",
         "Youka, every request for itself",
         "app",
-        {"YOUKA_JOINED_LOADS": "false", "YOUKA_RESPONSE_CACHE_SIZE_MAX_BYTES": "0"},
+        {"YOUKA_JOINED_LOADS": "false", **NOTHING_KEPT},
         mode="bare",
     ),
     Subject(
         "youka-batching",
         "Youka, nothing kept",
         "app",
-        {"YOUKA_RESPONSE_CACHE_SIZE_MAX_BYTES": "0"},
+        NOTHING_KEPT,
         mode="batching",
+    ),
+    Subject(
+        "youka-fragments",
+        "Youka, no whole answers kept",
+        "app",
+        {"YOUKA_RESPONSE_CACHE_SIZE_MAX_BYTES": "0"},
     ),
     Subject("youka", "Youka", "app", mode="cached"),
 )

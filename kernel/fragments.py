@@ -65,6 +65,8 @@ class Fragments:
 
     def put(self, key: Hashable, value: Any, size_bytes: int) -> None:
         size_bytes += BYTES_PER_FRAGMENT
+        if size_bytes > self._size_max_bytes:
+            return
         known = self._entries.pop(key, None)
         self._entries[key] = value, size_bytes
         self.size_bytes += size_bytes - (known[1] if known else 0)

@@ -55,7 +55,7 @@ class Purger:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cache, self._broadcast, self._clock = cache, broadcast, clock
-        self._fragments = fragments or Fragments(0, tags=())
+        self._fragments = Fragments(0, tags=()) if fragments is None else fragments
         self._alone = not settings.redis_url
         self._lease_s = settings.response_cache_deaf_max_ms / 1_000
         self._teller = Teller(broadcast.publish, beat_s=None if self._alone else self._lease_s / BEATS_PER_LEASE)

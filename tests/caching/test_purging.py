@@ -14,16 +14,20 @@ from broadcaster import Broadcast, Event
 from domain.events import purges
 from domain.events.messages import MessageMalformed
 from domain.events.operations import append
-from domain.events.streams import EventType, arrivals_stream
+from domain.events.ports import StoredEvent
+from domain.events.streams import STATIONS, EventType, arrivals_stream
 from domain.identity.viewer import Viewer
 from jobs.assembly import relaying
 from jobs.wakes import telling_by_redis
 from kernel.clock import utc_now
+from kernel.fragments import Fragments, View
+from kernel.ids import new_id
 from kernel.settings import Settings
 from kernel.tagged_cache import TaggedCache
 from models.changes import of_users
 from models.database import connected, transactional
 from models.identity import User
+from models.pricing import PriceZone
 from subscriptions.backends import MemoryBackend
 from subscriptions.broadcasting import create_broadcast
 from subscriptions.hub import Hub
@@ -113,13 +117,14 @@ def test_who_does_not_hear_finds_nothing_and_begins_anew() -> None:
         return seconds
 
     cache = TaggedCache[Any](1 << 20, clock=clock)
+    fragments = Fragments(1 << 20, tags=(purges.STATIONS,), clock=clock)
     settings = Settings(redis_url="redis://127.0.0.1:1/0", response_cache_deaf_max_ms=1_000)
-    purger = Purger(cache, Broadcast(backend=MemoryBackend()), settings, clock=clock)
+    purger = Purger(cache, Broadcast(backend=MemoryBackend()), settings, fragments=fragments, clock=clock)
 
     def hear(number: int) -> None:
         purger._take(Event(purges.CHANNEL, purges.encode(purger.origin, number, ())))
 
-    assert cache.open_until == 0.0
+    assert cache.open_until == fragments.open_until == 0.0
     purger._beat(1)
     seconds = 0.2
     hear(1)
@@ -133,14 +138,50 @@ def test_who_does_not_hear_finds_nothing_and_begins_anew() -> None:
     hear(1)
     assert cache.open_until == 1.2
     assert cache.get("a") == "kept"
+    fragments.hold(fragments.generation, 60)
+    assert fragments.view() is not None
     seconds = 1.2
     assert cache.get("a") is None
+    assert fragments.view() is None
     purger._beat(3)
     seconds = 1.3
     hear(3)
     assert cache.is_open
     assert cache.get("a") is None
     assert len(cache) == 0
+    assert fragments.is_open
+    assert fragments.view() is None, "for how long they are true has to be found out anew"
+
+
+async def test_fragments_are_forgotten_with_answers(sqlite_url: str, redis_url: str) -> None:
+    fragments, settings = Fragments(1 << 20, tags=(purges.STATIONS,)), Settings(redis_url=redis_url)
+
+    def kept() -> View:
+        fragments.hold(fragments.generation, 60)
+        view = fragments.view()
+        assert view is not None
+        assert view.keep("a station", "kept", size_bytes=0)
+        return view
+
+    async with (
+        opened(sqlite_url),
+        create_broadcast(settings) as broadcast,
+        hearing(broadcast, settings, fragments=fragments) as (hub, _),
+        redis.asyncio.Redis.from_url(redis_url) as client,
+    ):
+        await eventually(lambda: fragments.is_open)
+        view = kept()
+        await create_viewer()
+        assert view.get("a station") == "kept", "users are not what stations are made of"
+        await PriceZone.create(id=new_id(), province_code="310000", province_name="上海市", code="a", name="一价区")
+        assert view.get("a station") is None
+        view = kept()
+        await client.publish(purges.CHANNEL, purges.encode("another process", 1, {purges.STATIONS}))
+        await eventually(lambda: view.get("a station") is None)
+        view = kept()
+        event = StoredEvent(STATIONS, 1, EventType.STATIONS_CHANGED, {"station_ids": []}, utc_now())
+        hub._heard(event)
+        assert view.get("a station") is None
 
 
 @asynccontextmanager

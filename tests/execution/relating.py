@@ -28,12 +28,12 @@ class Parts:
         return getattr(source, self.by) if isinstance(self.by, str) else self.by(source, context)
 
 
-def relation(loader: str, *, by: Any) -> Callable[[Any], Any]:
+def relation(loader: str, *, by: Any, public: bool = False) -> Callable[[Any], Any]:
     """Declare a field that leads to what a loader of the context has under a key, and how it is made of that."""
 
     def declare(method: Any) -> Any:
         finish = method.__func__
-        parts = Parts(loader, by, finish)
+        parts = Parts(loader, by, finish, public=public)
 
         async def resolve(self: Any, info: Any, **arguments: Any) -> Any:
             key = parts.key(self, info.context)
