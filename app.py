@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import kernel.collector  # noqa: F401  # isort: skip -- it is for what the others load.
+import kernel.collector  # isort: skip -- it is for what the others load.
+import models  # noqa: F401  # isort: skip -- it must be there before Tortoise is.
 
 import asyncio
 import gc
@@ -237,7 +238,7 @@ def create_app(settings: Settings) -> Application:
 
 
 app = create_app(get_settings())
-gc.enable()
+kernel.collector.loaded()
 
 
 async def check(settings: Settings) -> None:

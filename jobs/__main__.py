@@ -4,11 +4,12 @@ from __future__ import annotations
 
 if __name__ == "__main__":
     # It is for what the others load; who imports this module keeps a collector that runs.
-    import kernel.collector  # noqa: F401
+    import kernel.collector
 
 import argparse
 import gc
 import sys
+from collections.abc import Callable
 from importlib import import_module
 
 from jobs.catalogue import add_commands_of, modules_for
@@ -16,7 +17,8 @@ from kernel.logs import configure_logging
 from kernel.settings import get_settings
 
 
-def main() -> int:
+def main(loaded: Callable[[], None] = gc.enable) -> int:
+    """Do what the arguments say, and return the exit code; `loaded` is called before the work begins."""
     parser = argparse.ArgumentParser(
         prog="python -m jobs",
         description="The worker (no command), imports, books, bills, events, manual queue, staff, clients, offers.",
@@ -30,9 +32,9 @@ def main() -> int:
     work = given.run if arguments else import_module("jobs.working").run
     settings = get_settings()
     configure_logging(log_format=settings.log_format, level=settings.log_level)
-    gc.enable()
+    loaded()
     return int(work(given))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(kernel.collector.loaded))

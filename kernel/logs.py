@@ -8,7 +8,11 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any
 
-import structlog
+from kernel.hiding import hidden
+
+# It would load rich for tracebacks in colours, and ours are written by `format_exc_info`.
+with hidden("rich"):
+    import structlog
 
 MASK = "***"
 SECRET_NAMES = re.compile(

@@ -6,6 +6,11 @@ from enum import StrEnum
 
 import strawberry
 
+from schema.types.annotations import quicken_annotations
+
+# Enums are loaded before the types that have fields of them.
+quicken_annotations()
+
 
 def described(enum: type[StrEnum], name: str, description: str, values: dict[str, str]) -> None:
     """Register an enum with a description for each of its values; a value without one is a mistake."""
