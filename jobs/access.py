@@ -17,7 +17,7 @@ from domain.actions.recording import columns_of
 from domain.identity.tokens import TokenAuthority, authority
 from jobs.acting import on_record
 from jobs.commands import on_database
-from jobs.import_report import printable
+from jobs.printing import printable
 from kernel import keys
 from kernel.clock import utc_now
 from kernel.errors import YoukaError

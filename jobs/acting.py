@@ -13,7 +13,7 @@ from domain.actions import queries
 from domain.actions.queries import Wanted
 from domain.actions.recording import Operator, Subject, looked, recorded
 from jobs.commands import on_database
-from jobs.import_report import printable
+from jobs.printing import printable
 from kernel.clock import utc_now
 from kernel.states import StaffRole
 

@@ -14,7 +14,7 @@ from domain.payments.ports import Channels
 from domain.payments.watching import lines_of
 from domain.work.operations import Kind
 from jobs.commands import on_database
-from jobs.import_report import printable
+from jobs.printing import printable
 from jobs.recurring import RecurringHandler
 from jobs.tables import table
 from kernel.clock import utc_now

@@ -10,7 +10,7 @@ from typing import Any
 
 from tortoise.exceptions import BaseORMException
 
-from jobs.import_report import printable
+from jobs.printing import printable
 from jobs.wakes import forwarding_wakes, telling_by_redis
 from kernel.errors import YoukaError
 from kernel.settings import get_settings

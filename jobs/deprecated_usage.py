@@ -10,7 +10,7 @@ from graphql import parse
 
 from domain.usage.queries import deprecated_uses
 from jobs.commands import on_database
-from jobs.import_report import printable
+from jobs.printing import printable
 from jobs.tables import table
 from schema.types.deprecating import dates_of, deprecations
 

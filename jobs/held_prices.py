@@ -12,7 +12,7 @@ from domain.actions.recording import columns_of
 from domain.pricing import syncing
 from jobs.acting import on_record
 from jobs.commands import refusable
-from jobs.import_report import printable
+from jobs.printing import printable
 from jobs.tables import table
 from kernel.clock import SHANGHAI, utc_now
 from models.pricing import HeldPrice

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from domain.pricing.records import Change, Outcome
+from jobs.printing import printable
 
 REFUSALS_PRINTED_MAX = 20
-REASON_LENGTH_MAX = 200
 
 
 @dataclass(slots=True)
@@ -46,12 +46,6 @@ class Report:
             yield "  refused " + printable(refusal)
         if self.refused > len(self.refusals):
             yield f"  … and {self.refused - len(self.refusals)} more that were refused"
-
-
-def printable(text: str, *, length_max: int = REASON_LENGTH_MAX) -> str:
-    """Return one line of bounded length: what a file or a person wrote must not steer the terminal."""
-    line = "".join(character if character.isprintable() else "\ufffd" for character in text)
-    return line if len(line) <= length_max else line[:length_max] + "…"
 
 
 @contextmanager

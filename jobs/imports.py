@@ -17,8 +17,9 @@ from domain.stations import queries as known_stations
 from jobs.commands import on_database
 from jobs.import_prices import import_prices, import_regions
 from jobs.import_reader import Malformed, RecordReader, Unreadable
-from jobs.import_report import Report, printable
+from jobs.import_report import Report
 from jobs.import_stations import import_stations, station_of
+from jobs.printing import printable
 from kernel.clock import utc_now
 
 DEMO_DATA = Path(__file__).parent / "demo_data"

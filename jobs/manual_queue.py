@@ -14,7 +14,7 @@ from uuid import UUID
 from domain.work import manual_queue, queries
 from domain.work.queries import ParkedJob
 from jobs.commands import on_database
-from jobs.import_report import printable
+from jobs.printing import printable
 from jobs.tables import table
 from kernel.clock import utc_now
 from kernel.errors import YoukaError

@@ -24,7 +24,7 @@ from domain.risk import rules as risk
 from jobs.access import opened_tokens
 from jobs.acting import on_look, on_record
 from jobs.commands import on_database
-from jobs.import_report import printable
+from jobs.printing import printable
 from kernel.clock import utc_now
 from kernel.errors import YoukaError
 from kernel.keys import KeyMissing

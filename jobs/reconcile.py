@@ -26,7 +26,7 @@ from domain.reconciliation.sources import BankFlow, BillSource
 from gateways.assembly import third_parties
 from gateways.key_source import ThirdPartySettingsWrong
 from jobs.commands import on_database
-from jobs.import_report import printable
+from jobs.printing import printable
 from jobs.reconciliation import folder_of, limits_of, sources_of
 from jobs.tables import table
 from kernel.clock import utc_now

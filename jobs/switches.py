@@ -8,7 +8,7 @@ from datetime import datetime
 
 from domain.switches import operations, queries
 from jobs.commands import on_database, refusable
-from jobs.import_report import printable
+from jobs.printing import printable
 from kernel.clock import utc_now
 from kernel.states import Switch
 

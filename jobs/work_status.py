@@ -9,7 +9,7 @@ from typing import Any
 from domain.work import queries
 from domain.work.queries import KindStatus
 from jobs.commands import on_database
-from jobs.import_report import printable
+from jobs.printing import printable
 from jobs.tables import table
 from kernel.clock import utc_now
 

@@ -20,8 +20,8 @@ from domain.stations import queries as stations
 from domain.stations.geo import Location
 from domain.stations.index import StationIndex
 from jobs import commands, import_prices, imports
-from jobs.import_report import printable
 from jobs.imports import load_demo_data, load_prices, load_stations, remove_demo_stations
+from jobs.printing import printable
 from kernel.settings import Settings
 from kernel.states import Product, StationBrand
 from models.events import Event
