@@ -9,17 +9,20 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
+import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 import redis
-from httpx._config import DEFAULT_TIMEOUT_CONFIG
+from httpx._config import DEFAULT_TIMEOUT_CONFIG, create_ssl_context
+from httpx._transports import default as client_transports
 
 from domain.access import passwords
 from kernel.settings import get_settings
@@ -32,6 +35,7 @@ from tests.services import Service, ServiceFailed, ServiceUnavailable, find_free
 
 FOREIGN_REDIS_DATABASE = 15
 CLIENT_PATIENCE_S = 60.0
+CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 PASSWORD_COST, CHEAP_COST = 2**16, 2**8
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
@@ -177,6 +181,24 @@ def patient_clients() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("connect", "read", "write", "pool"):
             patch.setattr(DEFAULT_TIMEOUT_CONFIG, name, CLIENT_PATIENCE_S)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def certificates_once() -> Iterator[None]:
+    """Whoever makes a client waits 50 ms for the certificates of all authorities; those of the tests share them."""
+
+    @lru_cache
+    def shared(*, trust_env: bool, _named: tuple[str | None, ...]) -> ssl.SSLContext:
+        return create_ssl_context(trust_env=trust_env)
+
+    def create_or_share(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
+        if verify is not True or cert is not None:
+            return create_ssl_context(verify=verify, cert=cert, trust_env=trust_env)
+        return shared(trust_env=trust_env, _named=tuple(map(os.environ.get, CERTIFICATE_VARIABLES)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client_transports, "create_ssl_context", create_or_share)
         yield
 
 
