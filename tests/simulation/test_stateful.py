@@ -32,7 +32,7 @@ from domain.orders.lifecycle import REFUND_RULE_NUMBER
 from tests.conftest import execute, with_database
 from tests.databases import COPYING
 from tests.memory import sqlite_copy
-from tests.simulation.faults import FAULTS
+from tests.simulation.faults import FAULTS, silence_is_taken_for_a_refusal
 from tests.simulation.moves import Books
 
 Fresh = Callable[[], AbstractContextManager[str]]
@@ -51,6 +51,8 @@ PROFILE = settings(
 )
 FIND = settings(PROFILE, phases=[Phase.generate], report_multiple_bugs=False, print_blob=False)
 ROUNDS_TO_FIND_MAX = 12
+# Which round comes upon a fault, where it is not the first. Should it be another one day, all of them are played.
+FOUND_IN_ROUND: dict[Callable[[], AbstractContextManager[None]], int] = {silence_is_taken_for_a_refusal: 10}
 # The rows of the table that every round comes to; the seeded simulation comes to all of them.
 COMMON_ROWS = {1, 2, 4, 6, 10, REFUND_RULE_NUMBER}
 
@@ -72,8 +74,8 @@ def play(fresh: Fresh, profile: settings, *, number: int) -> Counter[int]:
     return rows
 
 
-def play_until_found(fresh: Fresh) -> None:
-    for number in range(1, ROUNDS_TO_FIND_MAX + 1):
+def play_until_found(fresh: Fresh, *, first: int) -> None:
+    for number in (first, *(set(range(1, ROUNDS_TO_FIND_MAX + 1)) - {first})):
         play(fresh, FIND, number=number)
 
 
@@ -115,4 +117,4 @@ def test_no_history_breaks_the_books_on_postgresql(fresh_postgres: Fresh) -> Non
 def test_a_fault_in_the_code_is_found(fresh_sqlite: Fresh, fault: Callable[[], AbstractContextManager[None]]) -> None:
     """A machine that finds nothing says something only where it would find what is wrong."""
     with fault(), pytest.raises(AssertionError, match=FAULTS[fault]):
-        play_until_found(fresh_sqlite)
+        play_until_found(fresh_sqlite, first=FOUND_IN_ROUND.get(fault, 1))
