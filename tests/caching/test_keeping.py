@@ -9,19 +9,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
+from graphql import GraphQLObjectType
 
 from domain.events import purges
 from domain.identity.viewer import Viewer
 from domain.pricing import queries as pricing
 from kernel.ids import new_id
 from kernel.tagged_cache import TaggedCache
+from schema.execution.guards import Guarded
 from schema.extensions.documents import Schema
 from schema.extensions.limits import Limits
 from schema.root import build
-from schema.types.caching import Keeping, cache_control_of
+from schema.types.caching import AS_ITS_PARENT, Keeping, cache_control_of
+from schema.types.caching import Scope as CacheScope
 from schema.types.charges import Meter
 from schema.types.context import Context
 from schema.types.requirements import PUBLIC, requirements_of
+from schema.types.stations import Station
 from subscriptions import keeping as keeping_module
 from subscriptions.execution import Executed, Prepared
 from subscriptions.keeping import KeptAnswers
@@ -205,6 +209,24 @@ def test_what_everybody_may_keep_everybody_may_have(schema: Schema) -> None:
         control = cache_control_of(field)
         if control is not None and control.max_age:
             assert requirements_of(field) == [PUBLIC], name
+
+
+def test_what_is_kept_by_its_entity_is_for_everybody(schema: Schema) -> None:
+    """No type that may be in a fragment has a field that is checked, or somebody's own."""
+    kinds = {
+        kind.extensions["strawberry-definition"].origin: kind
+        for kind in schema.core.type_map.values()
+        if isinstance(kind, GraphQLObjectType) and "strawberry-definition" in kind.extensions
+    }
+    entities = [each for each in kinds if getattr(each, "entity", None) is not None]
+    assert entities == [Station]
+    for entity in entities:
+        for each in (entity, *entity.entity.below):
+            assert cache_control_of(kinds[each]) == AS_ITS_PARENT, each
+            for name, field in kinds[each].fields.items():
+                control = cache_control_of(field)
+                assert control is None or control.scope is not CacheScope.PRIVATE, name
+                assert not isinstance(field.resolve, Guarded), name
 
 
 async def test_an_answer_that_is_kept_costs_what_its_execution_did(house: House) -> None:
