@@ -155,17 +155,20 @@ class TestQuickRun:
         process = bench(
             environment, "--engine", "sqlite", "--peers", "strawberry", "--seconds", "60", "--json", str(path)
         )
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "round 1" in line:
-                break
-        # The load is under way when the interrupt comes, and two servers and their databases are there.
-        time.sleep(0.2)
-        assert len(processes_of(environment)) == 4
-        process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=WITHIN_S)
-        assert process.returncode == 130, told
-        assert processes_of(environment) == []
+        try:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if "round 1" in line:
+                    break
+            # The load is under way when the interrupt comes, and two servers and their databases are there.
+            time.sleep(0.2)
+            assert len(processes_of(environment)) == 4
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=WITHIN_S)
+            assert process.returncode == 130, told
+            assert processes_of(environment) == []
+        finally:
+            process.kill()
         assert not path.exists()
 
 
