@@ -238,7 +238,7 @@ def create_app(settings: Settings) -> Application:
 
 
 app = create_app(get_settings())
-kernel.collector.loaded()
+kernel.collector.loaded(for_good=__name__ == "__main__")
 
 
 async def check(settings: Settings) -> None:
@@ -261,7 +261,7 @@ def main() -> int:
     except (ThirdPartySettingsWrong, ShardingUnsupported, keys.KeyMissing, keys.KeyUnusable) as error:
         sys.stderr.write(f"youka: {error}\n")
         return 2
-    # What is loaded by now stays; a full collection that walks it would stop every request for a tenth of a second.
+    # What is there by now stays; a full collection that walks it would stop every request for a tenth of a second.
     gc.collect()
     gc.freeze()
     config = uvicorn.Config(

@@ -10,6 +10,7 @@ import argparse
 import gc
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 
 from jobs.catalogue import add_commands_of, modules_for
@@ -37,4 +38,4 @@ def main(loaded: Callable[[], None] = gc.enable) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(kernel.collector.loaded))
+    sys.exit(main(partial(kernel.collector.loaded, for_good=True)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import signal
 import sys
 
@@ -22,9 +21,6 @@ log = get_logger(__name__)
 
 def run(_arguments: argparse.Namespace) -> int:
     """Be the worker until a signal comes; return 2 where the settings do not allow it, and say why."""
-    # What is loaded by now stays, so no collection needs to walk it again.
-    gc.collect()
-    gc.freeze()
     try:
         return asyncio.run(work())
     except (ThirdPartySettingsWrong, ShardingUnsupported, keys.KeyMissing, keys.KeyUnusable) as error:
