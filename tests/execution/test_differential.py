@@ -69,7 +69,7 @@ async def compare(seed: int, share: float, only: frozenset[str] | None = None) -
     return bool(result.errors)
 
 
-# Where one of several siblings makes all of them null, both ways leave coroutines behind that were not begun yet.
+@pytest.mark.usefixtures("siblings_may_be_abandoned")
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("share", [0.0, 0.03, 0.3])

@@ -79,7 +79,7 @@ async def change_and_compare(seed: int) -> tuple[int, int]:
     return found, most
 
 
-# Where one of several siblings makes all of them null, coroutines are left behind that were not begun yet.
+@pytest.mark.usefixtures("siblings_may_be_abandoned")
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_what_is_kept_is_what_would_be_executed() -> None:

@@ -40,8 +40,8 @@ HOUSE = build()
 SCHEMA = HOUSE.core
 CACHE = OperationCache(parse, lambda node: validate(SCHEMA, node, specified_rules), size_max_bytes=1 << 26)
 OPERATIONS_EACH = 80
-# Where one of several siblings makes all of them null, both ways leave coroutines behind that were not begun yet.
 pytestmark = [
+    pytest.mark.usefixtures("siblings_may_be_abandoned"),
     pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
