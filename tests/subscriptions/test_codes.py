@@ -12,7 +12,11 @@ from tests.house_process import ROOT
 SOURCES = chain(
     (ROOT / "subscriptions").glob("*.py"),
     (ROOT / "schema" / "extensions").glob("*.py"),
-    [ROOT / "domain" / "identity" / "tokens.py", ROOT / "schema" / "types" / "context.py"],
+    [
+        ROOT / "domain" / "identity" / "tokens.py",
+        ROOT / "resolvers" / "nodes.py",
+        ROOT / "schema" / "types" / "context.py",
+    ],
 )
 CODE = re.compile(r'"([A-Z]+(?:_[A-Z]+)+|INTERNAL|UNAUTHENTICATED)"')
 # A limit's name, and the reason of a webhook that is paused, which its owner reads in the schema.
