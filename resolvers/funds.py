@@ -7,14 +7,15 @@ from typing import Annotated
 
 import strawberry
 
-from domain.finance.reports import READERS
 from domain.funds import operations, payees, queries
 from domain.funds.lifecycle import DIRECTORS, EITHER, MAKERS
 from domain.funds.policy import Policy
 from domain.identity import staff
 from domain.identity.staff import Staff
 from resolvers.approving import signature
+from resolvers.operators import member_of
 from resolvers.payloads import payload
+from schema.types import requirements as allowed
 from schema.types.context import Info
 from schema.types.fund_enums import PayeeState, TransferKind, TransferState
 from schema.types.fund_inputs import (
@@ -67,7 +68,7 @@ async def page_for_finance(info: Info, first: int, after: str | None) -> Page:
     """Return the page, for whoever may read the books. Raises what the refusal of a query is."""
     page = Page.of(first, after, maximum=info.context.services.settings.page_size_max)
     with refusals(info):
-        await staff.require(viewer=info.context.signed_in, roles=READERS)
+        await member_of(info, allowed.SEES_BOOKS)
     return page
 
 
@@ -77,7 +78,7 @@ def policy_of(info: Info) -> Policy:
 
 async def escrow_position(info: Info) -> EscrowPosition:
     with refusals(info):
-        await staff.require(viewer=info.context.signed_in, roles=READERS)
+        await member_of(info, allowed.SEES_BOOKS)
     return EscrowPosition.of(await queries.position(policy=policy_of(info), now=info.context.now))
 
 

@@ -9,12 +9,11 @@ from uuid import UUID
 
 import strawberry
 
-from domain.finance.reports import READERS
-from domain.funds.lifecycle import EITHER
-from domain.identity import staff
 from domain.reconciliation import deciding, queries
 from resolvers.approving import signature
+from resolvers.operators import member_of
 from resolvers.payloads import payload
+from schema.types import requirements as allowed
 from schema.types.context import Info
 from schema.types.finance_enums import DifferenceState
 from schema.types.inputs import Given
@@ -47,7 +46,7 @@ async def reconciliation_runs(
 ) -> ReconciliationRunConnection:
     page = Page.of(first, after, maximum=info.context.services.settings.page_size_max)
     with refusals(info):
-        await staff.require(viewer=info.context.signed_in, roles=READERS)
+        await member_of(info, allowed.SEES_BOOKS)
     rows = await queries.latest_runs(source=source, first=page.limit, after=page.after_id)
     return page.connection(rows, ReconciliationRun.of)
 
@@ -62,7 +61,7 @@ async def reconciliation_differences(
 ) -> DifferenceConnection:
     page = Page.of(first, after, maximum=info.context.services.settings.page_size_max)
     with refusals(info):
-        await staff.require(viewer=info.context.signed_in, roles=READERS)
+        await member_of(info, allowed.SEES_BOOKS)
     rows = await queries.some_differences(
         states=UNRESOLVED if states is None else states, source=source, day=day, first=page.limit, after=page.after_id
     )
@@ -70,20 +69,20 @@ async def reconciliation_differences(
 
 
 async def run_by_key(info: Info, key: UUID) -> ReconciliationRun | None:
-    await staff.require(viewer=info.context.signed_in, roles=READERS)
+    await member_of(info, allowed.SEES_BOOKS)
     row = await queries.run(run_id=key)
     return ReconciliationRun.of(row) if row else None
 
 
 async def difference_by_key(info: Info, key: UUID) -> Difference | None:
-    await staff.require(viewer=info.context.signed_in, roles=READERS)
+    await member_of(info, allowed.SEES_BOOKS)
     row = await queries.difference(difference_id=key)
     return Difference.of(row) if row else None
 
 
 async def suspense_ageing(info: Info) -> list[SuspenseAge]:
     with refusals(info):
-        await staff.require(viewer=info.context.signed_in, roles=READERS)
+        await member_of(info, allowed.SEES_BOOKS)
     return [SuspenseAge.of(each) for each in await queries.suspense_ageing(now=info.context.now)]
 
 
@@ -92,7 +91,7 @@ async def propose_difference_resolution(
     info: Info, input: Given[ProposeDifferenceResolutionInput]
 ) -> DifferencePayload:
     row = await deciding.propose(
-        staff=await staff.require(viewer=info.context.signed_in, roles=EITHER),
+        staff=await member_of(info, allowed.BOOKS),
         difference_id=key_of(input.difference_id, "Difference"),
         version=input.version,
         outcome=input.outcome,
@@ -107,7 +106,7 @@ async def approve_difference_resolution(
     info: Info, input: Given[ApproveDifferenceResolutionInput]
 ) -> DifferencePayload:
     row = await deciding.approve(
-        signature=await signature(info, input.second_factor, EITHER),
+        signature=await signature(info, input.second_factor, frozenset(allowed.BOOKS.roles)),
         difference_id=key_of(input.difference_id, "Difference"),
         version=input.version,
         reason=input.reason,
