@@ -54,6 +54,7 @@ from schema.extensions.trusted import TrustedDocuments
 from schema.types.context import Services, Webhooks
 from subscriptions.access import keeping_access
 from subscriptions.broadcasting import create_broadcast
+from subscriptions.door import Door
 from subscriptions.draining import REQUESTS_PATIENCE_S, Server
 from subscriptions.fragments import keeping_fragments, stations_of
 from subscriptions.frames import WebSocketConnection
@@ -96,9 +97,10 @@ class House:
             raise NotStarted
         await self._graphql(scope, receive, send)
 
-    def at_once(self, scope: Scope, body: bytes) -> bool:
-        """Answer a POST to `/graphql` without waiting, if that can be, and return whether it was."""
-        return self._graphql is not None and self._graphql.at_once(scope, body)
+    @property
+    def door(self) -> Door | None:
+        """What answers plain requests to `/graphql`, as long as anything does."""
+        return self._graphql.door if self._graphql is not None else None
 
     async def drain(self) -> None:
         """End what is open behind `/graphql`."""
@@ -196,10 +198,12 @@ class Application(Starlette):
 
     def __init__(self, house: House, **options: Any) -> None:
         super().__init__(**options)
-        self.house = house
+        self.house, self.door_path = house, GRAPHQL_PATH
 
-    def at_once(self, scope: Scope, body: bytes) -> bool:
-        return scope["path"] == GRAPHQL_PATH and scope["method"] == "POST" and self.house.at_once(scope, body)
+    @property
+    def door(self) -> Door | None:
+        """What a server may ask by itself for the answer to a POST to `door_path`."""
+        return self.house.door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in {"http", "websocket"} and scope["path"] == GRAPHQL_PATH:

@@ -13,6 +13,8 @@ class ReadingSettings(BaseSettings):
 
     # Requests that are under way at the same time share statements; without it each request has its own.
     joined_loads: bool = True
+    # Heads of HTTP requests that need not be read again when they come once more, letter by letter; 0 keeps none.
+    request_heads_kept_max: Annotated[int, Field(ge=0)] = 4_096
     # So many of the connections to PostgreSQL only read, and are not reset between two statements. They are among
     # those that `database_pool_size_max` allows, a third of which they are at most; with none the pool reads as well.
     database_reading_connections_max: Annotated[int, Field(ge=0)] = 3

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from datetime import timedelta
 from math import ceil
 
 from prometheus_client import Counter
 
 from domain.budgets.operations import Budgets
-from kernel.buckets import Bucket, Draw, Level
+from kernel.buckets import Draw, Level
 from kernel.errors import YoukaError
 from kernel.logs import get_logger
 from schema.types.charges import Charge, Price
 from schema.types.context import Context
+from subscriptions.callers import Asker
 from subscriptions.execution import ExecutableSchema, Prepared
 from subscriptions.heads import RawHeaders
 
 log = get_logger(__name__)
 
 MS = 1_000
-POLICY_NAME = "cost"
-POLICIES_KEPT_MAX = 1_000
+POLICY_NAME = b"cost"
 EXTENSION = b'{"requested":%d,"fieldCost":%d,"typeCost":%d,"actual":%b,"remaining":%d,"limit":%d,"resetAt":"%bZ"}'
 REFUSALS = Counter(
     "youka_requests_refused_for_cost_total", "How many operations were refused for what they cost", ["code"]
@@ -86,13 +86,13 @@ class Charging:
             raise _limited(draw, level)
         return Charge(draw, level, price, context.now)
 
-    def begin_known(self, price: Price, cost: int, context: Context) -> Charge | None:
+    def begin_known(self, price: Price, cost: int, asker: Asker) -> Charge | None:
         """Take what an answer has cost that is there already; None where that is too much, or Redis has to be asked."""
-        draw = self.budgets.draw(viewer=context.viewer, address=context.address, cost=cost)
+        draw = self.budgets.draw(viewer=asker.viewer, address=asker.address, cost=cost)
         if price.total > draw.bucket.capacity:
             return None
         level = self.budgets.buckets.take_here(draw)
-        return Charge(draw, level, price, context.now, cost) if level is not None and level.enough else None
+        return Charge(draw, level, price, asker.now, cost) if level is not None and level.enough else None
 
     def settle(self, charge: Charge, measured: int) -> None:
         """Put back what was not used. Nobody pays more than was announced, and where it was more, we hear of it."""
@@ -110,27 +110,25 @@ class Charging:
 
 def headers_of(charge: Charge) -> RawHeaders:
     """Return the headers of draft-ietf-httpapi-ratelimit-headers: the policy, and where the bucket stands."""
-    level = f'"{POLICY_NAME}";r={charge.remaining};t={ceil(charge.full_after_s)}'
-    return [_policy(charge.draw.bucket), (b"ratelimit", level.encode())]
-
-
-@lru_cache(maxsize=POLICIES_KEPT_MAX)
-def _policy(bucket: Bucket) -> tuple[bytes, bytes]:
-    return b"ratelimit-policy", f'"{POLICY_NAME}";q={bucket.capacity};w={ceil(bucket.refill_s)}'.encode()
+    (remaining, full_after_s), bucket = charge.standing, charge.draw.bucket
+    return [
+        (b"ratelimit-policy", b'"%b";q=%d;w=%d' % (POLICY_NAME, bucket.capacity, ceil(bucket.refill_s))),
+        (b"ratelimit", b'"%b";r=%d;t=%d' % (POLICY_NAME, remaining, ceil(full_after_s))),
+    ]
 
 
 def extension_of(charge: Charge) -> bytes:
     """Return what an answer says of its cost under `extensions.cost`, as JSON."""
-    price = charge.price
-    reset_at = charge.reset_at.isoformat(timespec="milliseconds")
+    (fields, types), (remaining, full_after_s) = charge.price, charge.standing
+    # All our times are UTC.
+    reset_at = (charge.taken_at + timedelta(seconds=full_after_s)).isoformat(timespec="milliseconds")
     return EXTENSION % (
-        price.total,
-        price.fields,
-        price.types,
+        fields + types,
+        fields,
+        types,
         b"null" if charge.actual is None else b"%d" % charge.actual,
-        charge.remaining,
-        charge.limit,
-        # All our times are UTC.
+        remaining,
+        charge.draw.bucket.capacity,
         reset_at[: -len("+00:00")].encode(),
     )
 

@@ -5,7 +5,7 @@ Every request comes by here, so that nothing is made of either but what is asked
 
 from __future__ import annotations
 
-from typing import overload
+from typing import NamedTuple, overload
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -66,6 +66,14 @@ async def read_body(receive: Receive, *, size_max: int) -> bytes | None:
 def lines(headers: RawHeaders) -> bytes:
     """Return headers as HTTP/1.1 has them."""
     return b"".join([b"%b: %b\r\n" % each for each in headers])
+
+
+class Whole(NamedTuple):
+    """A plain answer as HTTP/1.1 has it: its status, the lines of its headers but for the server's own, its body."""
+
+    status: int
+    head: bytes
+    body: bytes
 
 
 class Fixed:

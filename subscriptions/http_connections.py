@@ -5,28 +5,67 @@ must be there and one for its body, the head has a largest size, and who does no
 pass by the thousand and are rarely reached, so that one timer of a connection looks after all of them.
 
 An answer whose whole is known is written at once: the scope has `WHOLE` among its extensions for that. An application
-that has a method `at_once(scope, body)` is asked first whether it can answer without waiting; then there is no task.
+that has a door (see `DoorLike`) is asked first whether it can answer without waiting; then there is no task. A request
+whose head was read before needs neither the parser nor ASGI.
 """
 
 from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from kernel.logs import get_logger
 from kernel.settings import Settings
-from subscriptions.heads import WHOLE, RawHeaders, lines
+from subscriptions.callers import Caller, Callers
+from subscriptions.heads import WHOLE, RawHeaders, Whole, lines
 
 log = get_logger(__name__)
 
 # A timer may go off by so much before its time.
 CLOCK_RESOLUTION_S = 0.002
+# A larger head than this is read each time, so that what is kept of heads is bounded by their number.
+KNOWN_HEAD_SIZE_MAX_BYTES = 4_096
 
 TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class DoorLike(Protocol):
+    """What answers plain requests. An application has it as `door`, None while it has none, and the path of all POSTs
+    that may come to it as `door_path`."""
+
+    def caller_of(self, scope: Any) -> Caller | None:
+        """Return what the head of a POST says; None where ASGI is what it needs."""
+
+    def may_be_known(self, scope: Any) -> bool:
+        """Whether the next request with the same head may come here without being read."""
+
+    def at_once(self, caller: Caller, peer: str, body: bytes) -> Whole | None:
+        """Return the answer if nothing has to be waited for."""
+
+    async def respond(self, caller: Caller, peer: str, body: bytes) -> Whole:
+        """Return the answer. Raises nothing of its own."""
+
+
+class _Nobody:
+    """What uvicorn wakes where nobody waits."""
+
+    def set(self) -> None:
+        """Do nothing."""
+
+
+class Exchange:
+    """A request that came by its known head, until it is answered: what uvicorn looks at of its own cycles."""
+
+    __slots__ = ("disconnected", "keep_alive", "response_complete", "response_started")
+    message_event: ClassVar[_Nobody] = _Nobody()
+
+    def __init__(self) -> None:
+        self.disconnected = self.response_started = self.response_complete = False
+        self.keep_alive = True
 
 
 class HttpConnection(HttpToolsProtocol):
@@ -38,6 +77,7 @@ class HttpConnection(HttpToolsProtocol):
     head_timeout_s: float
     body_timeout_s: float
     head_size_max_bytes: int
+    callers: Callers
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -52,9 +92,13 @@ class HttpConnection(HttpToolsProtocol):
         # Whether bytes are read just now, and what is to answer a request whose head is among them.
         self._feeding = False
         self._held: Any = None
+        # What is read just now, where it begins with a request.
+        self._begun_with: bytes | None = None
+        self._peer = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._peer = self.client[0] if self.client else ""
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -63,13 +107,17 @@ class HttpConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._at_rest:
+            if self._answered_unread(data):
+                return
+            self._begun_with = data
         if not self._in_body:
             self._head_size_bytes += len(data)
         self._feeding = True
         try:
             super().data_received(data)
         finally:
-            self._feeding = False
+            self._feeding, self._begun_with = False, None
         if self._held is not None:
             self._begin()
         if self.transport.is_closing() or self.transport.get_protocol() is not self:
@@ -117,13 +165,81 @@ class HttpConnection(HttpToolsProtocol):
         if not self.transport.is_closing():
             super()._start_asgi_task(self.cycle, app)
 
+    @property
+    def _at_rest(self) -> bool:
+        """Whether the next byte is the first of a request, which nothing is in the way of."""
+        cycle: Any = self.cycle
+        return not (
+            self._in_head
+            or self._in_body
+            or self._head_size_bytes
+            or self.access_log
+            or (cycle is not None and not cycle.response_complete)
+        )
+
+    def _answered_unread(self, data: bytes) -> bool:
+        """See to a request whose head is known, and return whether it is one."""
+        door: DoorLike | None = getattr(self.app, "door", None)
+        if door is None or self.flow.write_paused or self.transport.is_closing():
+            return False
+        found = self.callers.find(data)
+        if found is None:
+            return False
+        caller, body = found
+        self._late_at_s = self._idle_at_s = 0.0
+        exchange: Any = Exchange()
+        self.cycle = exchange
+        try:
+            answer = door.at_once(caller, self._peer, body)
+        except Exception:
+            # What went wrong goes wrong again where it is answered and told of.
+            answer = None
+        if answer is not None:
+            self._end_exchange(exchange, answer)
+            return True
+        task = self.loop.create_task(self._respond(exchange, door, caller, body))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return True
+
+    async def _respond(self, exchange: Exchange, door: DoorLike, caller: Caller, body: bytes) -> None:
+        try:
+            self._end_exchange(exchange, await door.respond(caller, self._peer, body))
+        except BaseException as error:
+            if isinstance(error, Exception):
+                log.exception("http.answer_failed")
+            self.transport.close()
+            raise
+
+    def _end_exchange(self, exchange: Exchange, answer: Whole) -> None:
+        exchange.response_started = exchange.response_complete = True
+        if not exchange.disconnected:
+            close = b"" if exchange.keep_alive else b"connection: close\r\n"
+            defaults = _default_lines(self.server_state.default_headers)
+            status, head, body = answer
+            self.transport.write(b"".join((STATUS_LINE[status], defaults, head, close, b"\r\n", body)))
+            if not exchange.keep_alive:
+                self.transport.close()
+        self.on_response_complete()
+
     def _answered_at_once(self, app: Any) -> bool:
-        cycle, at_once = self.cycle, getattr(app, "at_once", None)
-        if at_once is None or cycle.flow.write_paused or cycle.access_log:
+        """Answer a request that was read if that can be done without waiting, and know its head the next time."""
+        cycle, door = self.cycle, getattr(app, "door", None)
+        scope: Any = cycle.scope
+        if door is None or cycle.flow.write_paused or cycle.access_log:
+            return False
+        if scope["method"] != "POST" or scope["path"] != app.door_path:
             return False
         try:
-            if not at_once(cycle.scope, bytes(cycle.body)):
+            caller = door.caller_of(scope)
+            if caller is None:
                 return False
+            if self._begun_with is not None and cycle.keep_alive and door.may_be_known(scope):
+                self.callers.keep(self._begun_with, caller)
+            answer = door.at_once(caller, self._peer, bytes(cycle.body))
+            if answer is None:
+                return False
+            _write_whole(cycle, *answer)
         except Exception:
             # What went wrong goes wrong again where it is answered and told of, unless it is answered.
             if not cycle.response_started:
@@ -258,5 +374,10 @@ def http_connection(settings: Settings) -> type[HttpConnection]:
         "head_timeout_s": settings.request_head_timeout_s,
         "body_timeout_s": settings.request_body_timeout_s,
         "head_size_max_bytes": settings.request_head_size_max_bytes,
+        "callers": Callers(
+            kept_max=settings.request_heads_kept_max,
+            size_max_bytes=KNOWN_HEAD_SIZE_MAX_BYTES,
+            body_size_max_bytes=settings.request_body_size_max_bytes,
+        ),
     }
     return type("HttpConnection", (HttpConnection,), values)

@@ -18,6 +18,7 @@ from kernel.tagged_cache import Fill, TaggedCache
 from schema.types.caching import Keeping
 from schema.types.charges import Price
 from schema.types.context import Context
+from subscriptions.callers import Asker
 from subscriptions.execution import Executed, Prepared
 
 LOOKUPS = Counter("youka_answers_looked_up_total", "Answers that may be kept, by what was found", ["result"])
@@ -93,13 +94,12 @@ class KeptAnswers:
             return kept.give(context)
         return self._filled(key, keeping, prepared, context, execute)
 
-    def known(self, asked: bytes, context: Context) -> Kept | None:
+    def known(self, asked: bytes, asker: Asker) -> Kept | None:
         """Return what is kept for a request that was sent in these very letters."""
-        viewer, kept = context.viewer, None
-        if viewer is not None:
-            kept = self._cache.get((asked, context.locale, *view_of(viewer)))
-        if kept is None:
-            kept = self._cache.get((asked, context.locale))
+        viewer, locale = asker.viewer, asker.locale
+        kept: Kept | None = self._cache.get((asked, locale))
+        if kept is None and viewer is not None:
+            kept = self._cache.get((asked, locale, *view_of(viewer)))
         if kept is not None:
             HIT.inc()
         return kept

@@ -124,10 +124,18 @@ def address_of(connection: HTTPConnection | Head, *, header: str) -> str:
     proxy; where that is no address, or no header is set, the peer of the connection counts.
     """
     client = connection.scope.get("client")
-    peer = client[0] if client else ""
-    if not header:
-        return _counted(peer) or peer
-    return _counted(connection.headers.get(header, "").rpartition(",")[2].strip()) or _counted(peer) or peer
+    named = address_in(connection.headers.get(header, "")) if header else None
+    return named or address_of_peer(client[0] if client else "")
+
+
+def address_in(header: str) -> str | None:
+    """Return the address that our own proxy wrote; None where there is none."""
+    return _counted(header.rpartition(",")[2].strip())
+
+
+def address_of_peer(peer: str) -> str:
+    """Return the address of a connection, as it is counted."""
+    return _counted(peer) or peer
 
 
 @lru_cache(maxsize=ADDRESSES_KEPT_MAX)

@@ -15,6 +15,7 @@ from kernel.tasks import spawn
 from schema.types.charges import Charge, Meter
 from schema.types.context import Context
 from schema.types.delivery import DeliveryPolicy
+from subscriptions.callers import Asker
 from subscriptions.charging import Charging, CostTooHigh, RateLimited, extension_of
 from subscriptions.cohorts import Cohorts, Membership
 from subscriptions.deliveries import Delivery, OperationRefused, Outlet, StreamOverflow
@@ -91,10 +92,10 @@ class Engine:
             return Answer(refused=found.refused, charge=charge)
         return Answer(self._extended(found, charge), charge=charge, executed=found)
 
-    def answer_known(self, asked: bytes, context: Context) -> Answer | None:
+    def answer_known(self, asked: bytes, asker: Asker) -> Answer | None:
         """Answer a request that came in these very letters before, where that is kept and can be charged at once."""
-        kept = self.kept.known(asked, context) if self.kept is not None else None
-        charge = self.charging.begin_known(kept.price, kept.cost, context) if kept is not None else None
+        kept = self.kept.known(asked, asker) if self.kept is not None else None
+        charge = self.charging.begin_known(kept.price, kept.cost, asker) if kept is not None else None
         if kept is None or charge is None:
             return None
         return Answer(self._extended(kept.executed, charge), charge=charge, executed=kept.executed)

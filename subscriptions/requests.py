@@ -95,7 +95,7 @@ async def read_asked(request: Head, receive: Receive, *, body_size_max: int) -> 
 
 def fields_of(request: Head, asked: bytes) -> Any:
     """Return the JSON of a request that was read, whatever it is. Raises RequestRefused."""
-    return _parameters(query_of(request)) if request.method == "GET" else _decoded(asked, "The body")
+    return _parameters(query_of(request)) if request.method == "GET" else decoded(asked, "The body")
 
 
 def query_of(request: Head) -> QueryParams:
@@ -180,7 +180,7 @@ def _parameters(query: Mapping[str, str]) -> dict[str, Any]:
     fields: dict[str, Any] = {name: query[name] for name in ("query", "operationName", "documentId") if name in query}
     for name in ("variables", "extensions"):
         if query.get(name):
-            fields[name] = _decoded(query[name].encode(errors="surrogatepass"), f"`{name}`")
+            fields[name] = decoded(query[name].encode(errors="surrogatepass"), f"`{name}`")
     return fields
 
 
@@ -202,7 +202,8 @@ async def _body(request: Head, receive: Receive, size_max: int) -> bytes:
     return body
 
 
-def _decoded(text: bytes, name: str) -> Any:
+def decoded(text: bytes, name: str) -> Any:
+    """Return the JSON of a part of a request. Raises RequestRefused."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -15,44 +15,40 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
-from domain.identity.tokens import TokenRefused
-from kernel.errors import YoukaError
 from kernel.headers import security_headers
 from kernel.settings import Settings
 from kernel.tagged_cache import TaggedCache
 from schema.types.context import Context, Loaders, Services
 from subscriptions import messages
-from subscriptions.answers import answered, kept_or_answered, not_executed, response
+from subscriptions.answers import answered, kept_or_answered, not_executed
 from subscriptions.charging import Charging
 from subscriptions.cohorts import Cohorts
 from subscriptions.conversation import SUBPROTOCOL, Conversation, Desk
 from subscriptions.deliveries import OperationRefused
+from subscriptions.door import Door
 from subscriptions.draining import Drain
-from subscriptions.errors import internal_error, refusal
+from subscriptions.errors import internal_error
 from subscriptions.execution import ExecutableSchema, Executor, Prepared
 from subscriptions.fragments import KeptFragments
 from subscriptions.heads import Fixed, Head, RawHeaders, Reply, raw
 from subscriptions.identity import viewer_of
 from subscriptions.keeping import KeptAnswers
 from subscriptions.limits import ConnectionLimitReached, ConnectionLimits, Place, ServerRestarting, address_of
-from subscriptions.negotiation import EVENT_STREAM, JSON, locale_of, media_type_of, request_id_of, takes_events
+from subscriptions.negotiation import EVENT_STREAM, locale_of, media_type_of, request_id_of, takes_events
 from subscriptions.operations import Engine, Works
-from subscriptions.origins import OriginNotAllowed, Origins
+from subscriptions.origins import Origins
 from subscriptions.reception import Reception
+from subscriptions.refusals import check_allowed, failed, refused_entry
 from subscriptions.requests import (
     Asked,
     PersistedDocuments,
-    RequestRefused,
     fields_of,
-    is_json,
     query_of,
     read_asked,
     request_of,
 )
 from subscriptions.sse import EventStream, resumed
 from subscriptions.wire import connection_of
-
-RETRY_AFTER_S = "5"
 
 
 class GraphQLApp:
@@ -95,6 +91,14 @@ class GraphQLApp:
             kept=KeptAnswers(kept, schema, lasts_s=_lasts_s(self._settings)) if kept is not None else None,
         )
         self._desk = Desk(self._settings, self._engine, self._reception, self._origins)
+        self.door = Door(
+            services,
+            self._engine,
+            self._reception,
+            self._origins,
+            headers=self._headers,
+            connections=self._connections,
+        )
         self._drain = Drain(self._engine.works)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,23 +114,6 @@ class GraphQLApp:
             return
         finally:
             reset_contextvars(**bound)
-
-    def at_once(self, scope: Scope, body: bytes) -> bool:
-        """Answer a POST by what is kept, and return whether that is done; what takes waiting or is refused is not."""
-        request = Head(scope)
-        accept = request.headers.get("accept", "")
-        if takes_events(accept) or not is_json(request.headers.get("content-type", "")):
-            return False
-        context = self._context_of(request)
-        try:
-            self._identify(request, context)
-        except YoukaError:
-            return False
-        known = self._engine.answer_known(body, context)
-        if known is None:
-            return False
-        reply = kept_or_answered(request, known, media_type=media_type_of(accept))
-        return reply.send_whole(scope, self._more(request, context), self._headers)
 
     def _context_of(self, connection: WebSocket | Head) -> Context:
         header = connection.headers.get
@@ -160,7 +147,7 @@ class GraphQLApp:
         try:
             place = self._enter(websocket)
         except (ConnectionLimitReached, ServerRestarting) as refused:
-            await websocket.send_denial_response(_refused_entry(refused, context).as_response)
+            await websocket.send_denial_response(refused_entry(refused, context).as_response)
             return
         begun = False
         try:
@@ -202,7 +189,7 @@ class GraphQLApp:
         except ClientDisconnect:
             raise
         except Exception as error:
-            answer = _failed(error, context)
+            answer = failed(error, context)
         more = self._more(request, context)
         if isinstance(answer, Reply):
             await answer.send(request.scope, send, more, self._headers)
@@ -224,18 +211,7 @@ class GraphQLApp:
         if known is not None:
             return kept_or_answered(request, known, media_type=media_type_of(accept))
         asked = request_of(fields_of(request, letters))
-        return await self._answer(request, letters, asked, context, media_type_of(accept))
-
-    async def _answer(self, request: Head, letters: bytes, asked: Asked, context: Context, media_type: str) -> Reply:
-        try:
-            prepared = await self._reception.prepare(asked, context)
-        except OperationRefused as refused:
-            return not_executed(refused.errors, media_type=media_type)
-        _check_allowed(prepared, request.method, streams=False)
-        answer = await self._engine.answer(prepared, context)
-        if asked.automatic is None:
-            self._engine.know(letters, prepared, answer, context)
-        return kept_or_answered(request, answer, media_type=media_type)
+        return await self.door.answer(request.method, letters, asked, context, media_type_of(accept), request)
 
     async def _answer_or_stream(
         self, request: Head, asked: Asked, context: Context, media_type: str
@@ -254,7 +230,7 @@ class GraphQLApp:
                     return not_executed(refused.errors, media_type=media_type)
                 streams = True
                 return self._stream(context, place, _refusing(refused))
-            _check_allowed(prepared, request.method, streams=True)
+            check_allowed(prepared, request.method, streams=True)
             if media_type == EVENT_STREAM or prepared.type is OperationType.SUBSCRIPTION:
                 streams = True
                 return self._stream(context, place, _ready(prepared))
@@ -287,41 +263,6 @@ async def _refuse_subprotocol(websocket: WebSocket) -> None:
     offered = websocket.scope["subprotocols"]
     await websocket.accept(subprotocol=offered[0] if offered else None)
     await websocket.close(messages.SUBPROTOCOL_NOT_ACCEPTABLE, "Subprotocol not acceptable")
-
-
-def _refused_entry(error: YoukaError, context: Context) -> Reply:
-    """Return what is answered instead of a stream or a handshake: 429 is for the one who asks, 503 for everybody."""
-    everybody = isinstance(error, ServerRestarting) or error.values.get("scope") == "SERVER"
-    return response(
-        {"errors": [refusal(error, locale=context.locale)]},
-        status=503 if everybody else 429,
-        media_type=JSON,
-        headers={"retry-after": RETRY_AFTER_S},
-    )
-
-
-def _failed(error: Exception, context: Context) -> Reply:
-    """Return the answer where no operation could be chosen, or something went wrong on the way to one."""
-    if isinstance(error, RequestRefused):
-        body = {"message": error.message, "extensions": {"code": error.code}}
-        return response({"errors": [body]}, status=error.status, headers=error.headers)
-    if isinstance(error, ConnectionLimitReached | ServerRestarting):
-        return _refused_entry(error, context)
-    if not isinstance(error, YoukaError):
-        return response({"errors": [internal_error(error, locale=context.locale)]}, status=500)
-    errors = {"errors": [refusal(error, locale=context.locale)]}
-    if isinstance(error, TokenRefused):
-        return response(errors, status=401, headers={"www-authenticate": 'Bearer error="invalid_token"'})
-    return response(errors, status=403 if isinstance(error, OriginNotAllowed) else 400)
-
-
-def _check_allowed(prepared: Prepared, method: str, *, streams: bool) -> None:
-    """Raises RequestRefused."""
-    if prepared.type is OperationType.MUTATION and method == "GET":
-        raise RequestRefused(405, "OPERATION_NOT_ALLOWED", "Send mutations with POST.", headers={"allow": "POST"})
-    if prepared.type is OperationType.SUBSCRIPTION and not streams:
-        message = "Send subscriptions over the WebSocket, or accept text/event-stream."
-        raise RequestRefused(400, "OPERATION_NOT_ALLOWED", message)
 
 
 def _ready(prepared: Prepared) -> Callable[[], Awaitable[Prepared]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from kernel.buckets import Draw, Level
@@ -51,26 +51,18 @@ class Charge:
     actual: int | None = None
 
     @property
-    def limit(self) -> int:
-        return self.draw.bucket.capacity
-
-    @property
     def unused(self) -> int:
         """What is given back of what was taken, once it is known what was used."""
         return 0 if self.actual is None else self.draw.amount - self.actual
 
     @property
-    def remaining(self) -> int:
-        return min(self.limit, self.level.remaining + self.unused)
-
-    @property
-    def full_after_s(self) -> float:
-        return max(0.0, self.level.full_after_s - self.unused * self.draw.bucket.unit_s)
-
-    @property
-    def reset_at(self) -> datetime:
-        """When the bucket is full again, if nothing more is taken."""
-        return self.taken_at + timedelta(seconds=self.full_after_s)
+    def standing(self) -> tuple[int, float]:
+        """How much is in the bucket now, and after how many seconds it is full if nothing more is taken."""
+        unused, bucket = self.unused, self.draw.bucket
+        remaining, _, full_after_s = self.level
+        if not unused:
+            return remaining, full_after_s
+        return min(bucket.capacity, remaining + unused), max(0.0, full_after_s - unused * bucket.unit_s)
 
 
 class Estimates(Protocol):

@@ -1,0 +1,139 @@
+"""Plain requests, from what their head says and their body to a whole answer, without ASGI between.
+
+A server that can tell a head that it has read before (see `subscriptions.callers`) comes straight here. All others come
+by `GraphQLApp`, which answers by the same rules.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import count
+
+from starlette.types import Scope
+from structlog.contextvars import bind_contextvars
+
+from domain.identity.viewer import Viewer
+from kernel.clock import utc_now
+from kernel.errors import YoukaError
+from schema.types.context import Context, Services
+from subscriptions.answers import answered, kept_or_answered, not_executed
+from subscriptions.callers import Asking, Caller, may_be_known
+from subscriptions.deliveries import OperationRefused
+from subscriptions.heads import Fixed, Head, Reply, Whole, lines, raw
+from subscriptions.identity import SCHEME, viewer_of
+from subscriptions.limits import address_in, address_of_peer
+from subscriptions.negotiation import locale_of, media_type_of, request_id_of, takes_events
+from subscriptions.operations import Engine
+from subscriptions.origins import Origins
+from subscriptions.reception import Reception
+from subscriptions.refusals import check_allowed, failed
+from subscriptions.requests import Asked, decoded, is_json, request_of
+
+
+class Door:
+    """`headers` stand on every answer; `address_header` is the setting `client_address_header`."""
+
+    def __init__(
+        self,
+        services: Services,
+        engine: Engine,
+        reception: Reception,
+        origins: Origins,
+        *,
+        headers: Fixed,
+        connections: count[int],
+    ) -> None:
+        self._services, self._tokens = services, services.tokens
+        self._engine, self._reception, self._origins, self._headers = engine, reception, origins, headers
+        self._connections = connections
+        # Read for each request, and an attribute of the settings is looked for in many places.
+        self._address_header = services.settings.client_address_header
+
+    def caller_of(self, scope: Scope) -> Caller | None:
+        """Return what the head of a POST says; None where it asks for what takes more than a plain answer."""
+        head = Head(scope)
+        header = head.headers.get
+        accept = header("accept", "")
+        if takes_events(accept) or not is_json(header("content-type", "")):
+            return None
+        return Caller(
+            authorization=header("authorization"),
+            locale=locale_of(header("accept-language", "")),
+            media_type=media_type_of(accept),
+            address=address_in(header(self._address_header, "")) if self._address_header else None,
+            request_id=header("x-request-id"),
+            head=head if header("origin") is not None else None,
+            more=lines(raw(self._origins.headers(head))),
+        )
+
+    def may_be_known(self, scope: Scope) -> bool:
+        """Whether what the head says may be kept for the next request that begins with the same letters."""
+        return may_be_known(scope["headers"])
+
+    def at_once(self, caller: Caller, peer: str, body: bytes) -> Whole | None:
+        """Return an answer that is kept; None where it is not, or the request has to wait or may be refused."""
+        now, viewer = utc_now(), None
+        if caller.authorization is not None:
+            try:
+                viewer = self._known_viewer(caller, caller.authorization, now)
+            except YoukaError:
+                return None
+            if viewer is None:
+                return None
+        asking = Asking(viewer, caller.locale, caller.address or address_of_peer(peer), now)
+        known = self._engine.answer_known(body, asking)
+        if known is None:
+            return None
+        return self._whole(caller, answered(known, media_type=caller.media_type), request_id_of(caller.request_id))
+
+    async def respond(self, caller: Caller, peer: str, body: bytes) -> Whole:
+        """Return the answer, whatever it is. It is called in a task of its own."""
+        context = Context(
+            services=self._services,
+            locale=caller.locale,
+            request_id=request_id_of(caller.request_id),
+            address=caller.address or address_of_peer(peer),
+            connection=str(next(self._connections)),
+        )
+        bind_contextvars(request_id=context.request_id)
+        try:
+            if caller.authorization is not None:
+                context.viewer = viewer_of(caller.authorization, context)
+                if caller.head is not None:
+                    self._origins.check(caller.head, context.viewer)
+            asked = request_of(decoded(body, "The body"))
+            reply = await self.answer("POST", body, asked, context, caller.media_type)
+        except Exception as error:
+            reply = failed(error, context)
+        return self._whole(caller, reply, context.request_id)
+
+    async def answer(
+        self, method: str, letters: bytes, asked: Asked, context: Context, media_type: str, head: Head | None = None
+    ) -> Reply:
+        """Return the answer of an operation; `letters` are those that it was asked by. Raises what `failed` answers."""
+        try:
+            prepared = await self._reception.prepare(asked, context)
+        except OperationRefused as refused:
+            return not_executed(refused.errors, media_type=media_type)
+        check_allowed(prepared, method, streams=False)
+        answer = await self._engine.answer(prepared, context)
+        if asked.automatic is None:
+            self._engine.know(letters, prepared, answer, context)
+        if head is None:
+            return answered(answer, media_type=media_type)
+        return kept_or_answered(head, answer, media_type=media_type)
+
+    def _whole(self, caller: Caller, reply: Reply, request_id: str) -> Whole:
+        head = b"%bx-request-id: %b\r\n%b%b" % (
+            lines(reply.headers), request_id.encode(), caller.more, self._headers.lines,
+        )  # fmt: skip
+        return Whole(reply.status, head, reply.body)
+
+    def _known_viewer(self, caller: Caller, authorization: str, now: datetime) -> Viewer | None:
+        """Return whom the token names where it was taken before. Raises TokenRefused or OriginNotAllowed."""
+        if not authorization.startswith(SCHEME):
+            return None
+        viewer = self._tokens.known(authorization[len(SCHEME) :], now=now)
+        if caller.head is not None:
+            self._origins.check(caller.head, viewer)
+        return viewer
