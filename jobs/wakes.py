@@ -1,7 +1,8 @@
 """Waking relays of other processes: a message without content on one channel of Redis.
 
-A process that commits events and runs no relay (a command, a worker without one) forwards its commits here. Losing a
-wake costs one poll interval, so nothing is retried for its sake.
+Every process forwards its commits here, for the workers and relays of others. A wake says which process it comes from,
+since what listens in that one has heard of the commit without Redis. Losing a wake costs one poll interval, so nothing
+is retried for its sake.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -29,7 +31,9 @@ WAKE_CHANNEL = "youka:wake"
 REDIS_TIMEOUT_S = 5.0
 HEARTBEAT_INTERVAL_S = 15
 # One wake tells of all commits before it, so those that follow each other closely share one.
-PAUSE_S = 0.01
+PAUSE_S = 0.025
+# How this process is called in its wakes.
+ORIGIN = uuid4().hex.encode()
 
 
 class RedisPublisher:
@@ -71,7 +75,7 @@ def connect(url: str) -> Redis:
 
 
 async def listen_for_wakes(url: str, wake: Callable[[], None]) -> None:
-    """Call `wake` for each wake message, and after each reconnect; ends only when it is cancelled."""
+    """Call `wake` for each wake of another process, and after each reconnect; ends only when it is cancelled."""
     backoff = Backoff()
     while True:
         try:
@@ -80,7 +84,7 @@ async def listen_for_wakes(url: str, wake: Callable[[], None]) -> None:
                 while True:
                     message = await subscription.get_message(timeout=HEARTBEAT_INTERVAL_S)
                     backoff.reset()
-                    if message:
+                    if message and message["data"] != ORIGIN:
                         wake()
         except Exception as error:
             log.warning("wakes.lost", error=type(error).__name__)
@@ -132,6 +136,6 @@ async def _forward(publisher: RedisPublisher, committed: asyncio.Event, leaving:
 
 async def _wake(publisher: RedisPublisher) -> None:
     try:
-        await publisher.publish(WAKE_CHANNEL, "")
+        await publisher.publish(WAKE_CHANNEL, ORIGIN)
     except Exception as error:
         log.warning("wakes.not_sent", error=type(error).__name__)

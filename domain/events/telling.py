@@ -24,6 +24,8 @@ log = get_logger(__name__)
 Publish: TypeAlias = Callable[[str, Any], Awaitable[None]]
 
 LEAVING_WITHIN_S = 2.0
+# After it has told something it waits so long, for what is changed meanwhile goes in one message.
+PAUSE_S = 0.005
 
 
 class Teller:
@@ -66,6 +68,8 @@ class Teller:
             try:
                 await self._publish(purges.CHANNEL, purges.encode(self.origin, self.beats, tags))
                 backoff.reset()
+                if tags and not self._leaving:
+                    await asyncio.sleep(PAUSE_S)
             except Exception as error:
                 self._waiting |= tags
                 delay_s = backoff.next_delay_s()

@@ -15,8 +15,9 @@ import redis.asyncio
 
 from domain.events import operations, purges, queries
 from jobs.relay import BatchPublisher, Relay
-from jobs.wakes import WAKE_CHANNEL, RedisPublisher, forwarding_wakes
+from jobs.wakes import WAKE_CHANNEL, RedisPublisher, forwarding_wakes, listen_for_wakes
 from kernel.settings import Settings
+from kernel.tasks import cancel_and_wait
 from models.database import connected
 from models.events import Event
 from subscriptions.broadcasting import create_broadcast
@@ -295,6 +296,23 @@ class TestAcrossProcesses:
             await eventually(lambda: client.publish(WAKE_CHANNEL, ""))
             await eventually(lambda: len(recorder.sent) == 2)
 
+    async def test_a_process_does_not_wake_itself(self, database: str, redis_url: str) -> None:
+        wakes: list[None] = []
+        listening = asyncio.create_task(listen_for_wakes(redis_url, lambda: wakes.append(None)))
+        async with redis.asyncio.Redis.from_url(redis_url) as client, client.pubsub() as subscription:
+            # It looks once when it is connected.
+            await eventually(lambda: len(wakes) == 1)
+            await subscription.subscribe(WAKE_CHANNEL)
+            assert (await subscription.get_message(timeout=5))["type"] == "subscribe"
+            async with forwarding_wakes(redis_url):
+                await write("a")
+                assert (await subscription.get_message(timeout=5))["type"] == "message"
+            await client.publish(WAKE_CHANNEL, "of another process")
+            assert (await subscription.get_message(timeout=5))["type"] == "message"
+            await eventually(lambda: len(wakes) > 1)
+            assert len(wakes) == 2
+        await cancel_and_wait(listening)
+
     async def test_a_process_without_a_relay_wakes_the_others(
         self, postgres_url: str, redis_url: str, recorder: Recorder
     ) -> None:
@@ -311,15 +329,12 @@ class TestAcrossProcesses:
             asyncio.run(main())
         """
 
-        async def listens() -> bool:
-            return bool((await client.pubsub_numsub(WAKE_CHANNEL))[0][1])
-
         async with (
             connected(postgres_url),
             redis.asyncio.Redis.from_url(redis_url) as client,
             relaying(recorder, redis_url=redis_url),
         ):
-            await eventually(listens)
+            await eventually(lambda: _listens(client))
             command = [sys.executable, "-c", textwrap.dedent(script), postgres_url, redis_url]
             process = await asyncio.create_subprocess_exec(*command)
             assert await process.wait() == 0
@@ -342,3 +357,8 @@ class TestAcrossProcesses:
         await publisher.close()
         assert orjson.loads(message["data"])["position"] == 1
         assert orjson.loads(message["data"])["payload"] == {"n": 0}
+
+
+async def _listens(client: redis.asyncio.Redis) -> bool:
+    """Say whether somebody listens for wakes."""
+    return bool((await client.pubsub_numsub(WAKE_CHANNEL))[0][1])
