@@ -69,6 +69,9 @@ class UnsupportedDatabase(ValueError):
     """The address names neither SQLite (`sqlite:///path`) nor PostgreSQL (`postgres://user@host/name`)."""
 
 
+# Whoever has one has it for a single statement, and most of these are written for many at a time.
+ALONE_CONNECTIONS_MAX = 2
+
 # What opening a database raises where its address, its password or its host is wrong.
 UNREACHABLE = (UnsupportedDatabase, asyncpg.InvalidAuthorizationSpecificationError, OSError)
 
@@ -100,7 +103,7 @@ def _connection(url: str, settings: Settings) -> dict[str, Any]:
         }
     if parts.scheme in {"postgres", "postgresql"}:
         options: dict[str, Any] = dict(parse_qsl(parts.query))
-        reading = reading_connections(settings)
+        reading, alone = reading_connections(settings), alone_connections(settings)
         statement_timeout_ms = str(int(settings.database_command_timeout_s * STATEMENT_SHARE * 1_000))
         return {
             "engine": "models.engines.postgres",
@@ -111,8 +114,9 @@ def _connection(url: str, settings: Settings) -> dict[str, Any]:
                 "password": unquote(parts.password) if parts.password else None,
                 "database": parts.path.lstrip("/"),
                 "minsize": 1,
-                "maxsize": settings.database_pool_size_max - reading,
+                "maxsize": settings.database_pool_size_max - reading - alone,
                 "plain_size_max": reading,
+                "alone_size_max": alone,
                 # Without these a lost packet hangs a request, and the shutdown, for good.
                 "command_timeout": settings.database_command_timeout_s,
                 "timeout": settings.database_connect_timeout_s,
@@ -134,6 +138,11 @@ def reading_connections(settings: Settings) -> int:
     Where that is none, everybody takes theirs from the pool.
     """
     return min(settings.database_reading_connections_max, settings.database_pool_size_max // 3)
+
+
+def alone_connections(settings: Settings) -> int:
+    """Return how many of the connections to PostgreSQL are for statements that are transactions by themselves."""
+    return min(ALONE_CONNECTIONS_MAX, settings.database_pool_size_max // 5)
 
 
 async def migrate(url: str) -> None:
@@ -247,12 +256,17 @@ def transactional(work: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any,
             _call(callbacks)
             return result
 
-        task = spawn(whole(), name=f"transaction:{work.__qualname__}")
-        _running.add(task)
-        task.add_done_callback(_finished)
-        return await asyncio.shield(task)
+        return await to_its_end(whole(), name=f"transaction:{work.__qualname__}")
 
     return run
+
+
+async def to_its_end(work: Coroutine[Any, Any, T], *, name: str) -> T:
+    """Await the work in a task of its own, which a cancelled caller does not interrupt and `drain` waits for."""
+    task = spawn(work, name=name)
+    _running.add(task)
+    task.add_done_callback(_finished)
+    return await asyncio.shield(task)
 
 
 def _call(callbacks: Iterable[Callable[[], None]]) -> None:

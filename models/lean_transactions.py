@@ -7,7 +7,7 @@ tables; SQLite, and whoever has to do more than one statement says, take `models
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import asyncpg
 from tortoise import Tortoise
@@ -19,6 +19,12 @@ from models.database import dialect, is_guarded
 from models.lean import Argument, Row
 
 M = TypeVar("M", bound=Model)
+
+
+class WritingAlone(Protocol):
+    """What PostgreSQL's client does for a statement that is a transaction by itself."""
+
+    async def write_alone(self, text: str, arguments: Sequence[Argument]) -> Sequence[Row]: ...
 
 
 class NotWritten(RuntimeError):
@@ -36,9 +42,9 @@ async def write_alone(statement: str, *arguments: Argument) -> Sequence[Row]:
     Whoever is cancelled meanwhile does not know which became of it, so callers are tasks that nobody cancels. Raises
     NotWritten, TimeoutError and OSError.
     """
+    client = cast(WritingAlone, Tortoise.get_connection("default"))
     try:
-        async with Tortoise.get_connection("default").acquire_connection() as connection:
-            return cast(Sequence[Row], await connection.fetch(statement, *arguments))
+        return await client.write_alone(statement, arguments)
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise NotWritten(type(error).__name__) from error
     finally:

@@ -14,6 +14,7 @@ from domain.events.streams import EventType
 from kernel.tasks import inside_transaction
 from models.database import after_commit
 from models.events import Event
+from models.lean_transactions import may_write_alone, write_alone
 
 NEXT_POSITION = (
     "INSERT INTO event_stream (name, position) VALUES ({name}, 1) "
@@ -108,7 +109,9 @@ async def append_internal(
 async def mark_published(*, ids: Sequence[int], now: datetime) -> None:
     """Note that these rows were sent. Marking them again, as a second relay does, changes nothing."""
     connection = Tortoise.get_connection("default")
-    if connection.capabilities.dialect == "postgres":
+    if may_write_alone():
+        await write_alone(MARK_PUBLISHED_POSTGRES, list(ids), now)
+    elif connection.capabilities.dialect == "postgres":
         await connection.execute_query(MARK_PUBLISHED_POSTGRES, [list(ids), now])
     else:
         moment = now.astimezone(UTC)

@@ -88,7 +88,8 @@ async def at_once(making: Making) -> Made | None:
     That is where somebody else takes the user's turn, or an organisation has a say. Raises what `in_turn` raises.
     """
     joins = making.policy.joins_loads
-    found = await (creation_facts.together if joins else creation_facts.alone).load(_question(making))
+    question = _question(making)
+    found = await (creation_facts.together.load(question) if joins else creation_facts.alone(question))
     known = _known(making, found)
     if known:
         return known
@@ -99,7 +100,8 @@ async def at_once(making: Making) -> Made | None:
         raise CardNotFound
     order = _order(making, _review_reason(making, found), None)
     try:
-        written = await (writing.together if joins else writing.alone).load(_new(making, order, found.turn))
+        new = _new(making, order, found.turn)
+        written = await (writing.together.load(new) if joins else writing.alone(new))
     except NotWritten:
         return None
     return order if written else None

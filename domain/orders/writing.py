@@ -16,9 +16,9 @@ from uuid import UUID
 from tortoise import Tortoise
 
 from domain.events import signals
-from domain.orders.creation_facts import text_of_json
+from domain.orders.creation_facts import AT_ONCE_MAX, text_of_json
 from models.changes import of_users
-from models.database import after_commit, dialect
+from models.database import after_commit, dialect, to_its_end
 from models.joining import Joined
 from models.lean_transactions import write_alone
 
@@ -76,10 +76,12 @@ INSERTS = (
     """INSERT INTO job (id, kind, key, payload, due_at, attempts, created_at)
     SELECT job_id, job_kind, job_key, job, pay_deadline_at, 0, made_at FROM new""",
 )
-# A user's row that is held by somebody else is not waited for: all the others of the statement would wait as well.
-WRITE_POSTGRES = f"""
+# A user's row that is held by somebody else is not waited for: all the others of the statement would wait as well. The
+# limit is for the planner, as in `creation_facts`.
+WRITING_POSTGRES = f"""
 WITH asked AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset($1::text::jsonb) AS asked ({", ".join(f"{k} {v}" for k, v in COLUMNS.items())})
+    LIMIT {{limit}}
 ), held AS MATERIALIZED (
     SELECT asked.id, account.id AS account_id FROM asked JOIN user_account account ON account.id = asked.user_id
     WHERE account.xmin::text = asked.turn FOR NO KEY UPDATE OF account SKIP LOCKED
@@ -90,6 +92,7 @@ WITH asked AS MATERIALIZED (
 ), {", ".join(f"insert_{number} AS ({each})" for number, each in enumerate(INSERTS))}
 SELECT id FROM new
 """  # noqa: S608 -- put together from literals of this file.
+WRITE_ONE_POSTGRES, WRITE_POSTGRES = (WRITING_POSTGRES.format(limit=each) for each in (1, AT_ONCE_MAX))
 NEW_SQLITE = f"""
 WITH new AS (SELECT {", ".join(f"json_extract(?1, '$.{name}') AS {name}" for name in COLUMNS)})
 """
@@ -115,7 +118,7 @@ async def write(new: NewOrder) -> bool:
     after_commit(signals.notify)
     with of_users(new.user_id):
         if dialect() == "postgres":
-            return bool(await connection.execute_query_dict(WRITE_POSTGRES, [text]))
+            return bool(await connection.execute_query_dict(WRITE_ONE_POSTGRES, [text]))
         for statement in WRITES_SQLITE:
             await connection.execute_query(statement, [text])
     return True
@@ -123,13 +126,18 @@ async def write(new: NewOrder) -> bool:
 
 async def _write_together(orders: Sequence[NewOrder]) -> list[bool]:
     text = text_of_json([each.values for each in orders])
+    statement = WRITE_ONE_POSTGRES if len(orders) == 1 else WRITE_POSTGRES
     with of_users(*(each.user_id for each in orders)):
-        written = {row["id"] for row in await write_alone(WRITE_POSTGRES, text)}
+        written = {row["id"] for row in await write_alone(statement, text)}
     if written:
         signals.notify()
     return [each.id in written for each in orders]
 
 
 # Says whether each order was written. It is in the database for good before anybody hears of it.
-together: Joined[NewOrder, bool] = Joined(_write_together)
-alone: Joined[NewOrder, bool] = Joined(_write_together, keys_max=1)
+together: Joined[NewOrder, bool] = Joined(_write_together, keys_max=AT_ONCE_MAX)
+
+
+async def alone(order: NewOrder) -> bool:
+    (written,) = await to_its_end(_write_together([order]), name="order")
+    return written

@@ -6,8 +6,9 @@ answer to the cancelling waits for a second timeout, and the pool for its connec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, cast
 
@@ -55,15 +56,22 @@ class CheckedTransaction(Noticing, TransactionWrapper):
 
 
 class PostgresClient(Noticing, AsyncpgDBClient):
-    """The pool, and beside it `plain_size_max` connections that only read."""
+    """The pool, and beside it `plain_size_max` connections that only read, and `alone_size_max` for `write_alone`."""
 
     def __init__(
-        self, *args: Any, acquire_timeout: float | None = None, plain_size_max: int = 0, **options: Any
+        self,
+        *args: Any,
+        acquire_timeout: float | None = None,
+        plain_size_max: int = 0,
+        alone_size_max: int = 0,
+        **options: Any,
     ) -> None:
         super().__init__(*args, **options)
         self._acquire_within_s = acquire_timeout
         self._plain_size_max = plain_size_max
         self._plain: PlainConnections | None = None
+        self._alone_size_max = alone_size_max
+        self._alone: PlainConnections | None = None
 
     async def fetch_rows(self, statement: Statement, arguments: Sequence[Argument]) -> Sequence[Row]:
         if self._plain_size_max:
@@ -72,29 +80,48 @@ class PostgresClient(Noticing, AsyncpgDBClient):
         async with self.acquire_connection() as connection:
             return cast(Sequence[Row], await connection.fetch(statement.postgres, *arguments))
 
+    async def write_alone(self, text: str, arguments: Sequence[Argument]) -> Sequence[Row]:
+        """Run a statement that is a transaction by itself, and so leaves nothing behind that a reset would undo."""
+        if self._alone_size_max:
+            alone = self._alone or self._open_alone()
+            return await alone.fetch(text, arguments)
+        async with self.acquire_connection() as connection:
+            return cast(Sequence[Row], await connection.fetch(text, *arguments))
+
     def _open_plain(self) -> PlainConnections:
+        # A statement that is not one for reading is refused by the server.
+        settings = {**self.server_settings, "default_transaction_read_only": "on"}
         self._plain = PlainConnections(
-            self._connect_plain, size_max=self._plain_size_max, acquire_within_s=self._acquire_within_s
+            partial(self._connect_plain, settings),
+            size_max=self._plain_size_max,
+            acquire_within_s=self._acquire_within_s,
         )
         return self._plain
 
-    async def _connect_plain(self) -> asyncpg.Connection:
-        # A statement that is not one for reading is refused by the server.
-        settings = {**self.server_settings, "default_transaction_read_only": "on"}
+    def _open_alone(self) -> PlainConnections:
+        self._alone = PlainConnections(
+            partial(self._connect_plain, self.server_settings),
+            size_max=self._alone_size_max,
+            acquire_within_s=self._acquire_within_s,
+        )
+        return self._alone
+
+    async def _connect_plain(self, settings: Mapping[str, str]) -> asyncpg.Connection:
         return await asyncpg.connect(
             host=self.host,
             port=self.port,
             user=self.user,
             password=self.password,
             database=self.database,
-            server_settings=settings,
+            server_settings=dict(settings),
             **self.extra,
         )
 
     async def _close(self) -> None:
-        plain, self._plain = self._plain, None
-        if plain is not None:
-            await plain.close()
+        both, self._plain, self._alone = (self._plain, self._alone), None, None
+        for each in both:
+            if each is not None:
+                await each.close()
         await super()._close()
 
     async def take(self) -> Any:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from uuid import UUID
 
 import pytest
+from tortoise import Tortoise
 
 from domain.account import spending
 from domain.account.rules import OwnLimitExceeded, OwnLimits
@@ -22,7 +23,7 @@ from domain.step_up.rules import Content
 from kernel.clock import utc_now
 from kernel.money import Money
 from models.changes import Changes, listening
-from models.database import connected, guarded, transactional
+from models.database import connected, drain, guarded, transactional
 from models.events import Event, EventStream
 from models.jobs import Job
 from models.joining import Joined
@@ -208,17 +209,18 @@ class TestTogether:
         viewers = [await create_viewer() for _ in range(6)]
         cards = [await create_card(each) for each in viewers]
         sizes: list[int] = []
+        write, read = writing._write_together, creation_facts.read
 
-        async def counted(orders: list[writing.NewOrder]) -> list[bool]:
+        async def counted(orders: Sequence[writing.NewOrder]) -> list[bool]:
             sizes.append(len(orders))
-            return await writing._write_together(orders)
+            return await write(orders)
 
-        async def asked(questions: list[creation_facts.Question]) -> list[creation_facts.CreationFacts]:
+        async def asked(questions: Sequence[creation_facts.Question]) -> list[creation_facts.CreationFacts]:
             sizes.append(len(questions))
-            return await creation_facts.read(questions)
+            return await read(questions)
 
-        monkeypatch.setattr(writing, "alone", Joined(counted, keys_max=1))
-        monkeypatch.setattr(creation_facts, "alone", Joined(asked, keys_max=1))
+        monkeypatch.setattr(writing, "_write_together", counted)
+        monkeypatch.setattr(creation_facts, "read", asked)
         policy = replace(POLICY, joins_loads=False)
         made = await asyncio.gather(
             *(create_order(viewer, card, policy=policy) for viewer, card in zip(viewers, cards, strict=True))
@@ -226,6 +228,55 @@ class TestTogether:
         assert sizes == [1] * 12
         assert turns.taken == 0
         assert [each.user_id for each in made] == [each.user_id for each in viewers]
+
+    async def test_an_order_of_its_own_is_written_though_its_caller_goes_away(
+        self, postgres: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        viewer = await create_viewer()
+        card = await create_card(viewer)
+        write, begun = writing._write_together, asyncio.Event()
+
+        async def begins(orders: Sequence[writing.NewOrder]) -> list[bool]:
+            begun.set()
+            await asyncio.sleep(0)
+            return await write(orders)
+
+        monkeypatch.setattr(writing, "_write_together", begins)
+        making = asyncio.create_task(create_order(viewer, card, policy=replace(POLICY, joins_loads=False)))
+        await begun.wait()
+        making.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await making
+        await drain()
+        assert await RechargeOrder.all().count() == await Event.all().count() == 1
+
+    async def test_more_than_fit_in_one_statement_are_written_by_several(self, postgres: None, turns: Turns) -> None:
+        viewers = [await create_viewer() for _ in range(2 * creation_facts.AT_ONCE_MAX + 3)]
+        cards = [await create_card(each) for each in viewers]
+        made = await asyncio.gather(*map(create_order, viewers, cards))
+        assert [each.user_id for each in made] == [each.user_id for each in viewers]
+        assert turns.taken == 0
+        assert await RechargeOrder.all().count() == len(viewers)
+
+    async def test_no_statement_reads_a_whole_table(self, postgres: None) -> None:
+        """PostgreSQL is asked for the plan that it keeps, where there are many users."""
+        connection = Tortoise.get_connection("default")
+        await connection.execute_query(
+            "INSERT INTO user_account (id, openid, display_name, created_at) "
+            "SELECT gen_random_uuid(), 'o' || number, '', now() FROM generate_series(1, 10000) number"
+        )
+        await connection.execute_query("ANALYZE user_account")
+        statements = (
+            creation_facts.READ_ONE.postgres,
+            creation_facts.READ.postgres,
+            writing.WRITE_ONE_POSTGRES,
+            writing.WRITE_POSTGRES,
+        )
+        for statement in statements:
+            explaining = statement.replace("$1", "'[]'")
+            rows = await connection.execute_query_dict(f"EXPLAIN {explaining}")
+            plan = "\n".join(row["QUERY PLAN"] for row in rows)
+            assert "Seq Scan on user_account" not in plan, plan
 
     async def test_one_user_at_once_keeps_to_the_limits(self, database: str) -> None:
         viewer = await create_viewer()

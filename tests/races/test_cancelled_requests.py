@@ -21,7 +21,7 @@ from tortoise import Tortoise
 
 from app import create_app
 from kernel.settings import Settings
-from models.database import dialect, drain, reading_connections
+from models.database import alone_connections, dialect, drain, reading_connections
 from tests.races.wishes import QUERIES, ROOM, Kind, Neighbourhood, Wish, assert_each_happened_once, token_of
 from tests.sandbox_fixtures import Sandbox
 from tests.subscriptions.support import eventually
@@ -176,7 +176,7 @@ async def assert_connections_are_free(settings: Settings) -> None:
         return
     pool = Tortoise.get_connection("default")._pool
     await eventually(lambda: pool.get_idle_size() == pool.get_size())
-    pooled = settings.database_pool_size_max - reading_connections(settings)
+    pooled = settings.database_pool_size_max - reading_connections(settings) - alone_connections(settings)
     async with asyncio.timeout(NORMAL_S):
         held = [await pool.acquire() for _ in range(pooled)]
     rows = await held[0].fetch(

@@ -23,7 +23,7 @@ import asyncpg
 import httpx
 
 from kernel.settings import Settings
-from models.database import connected, reading_connections
+from models.database import alone_connections, connected, reading_connections
 from schema.types.relay import key_of
 from tests.house_process import running
 from tests.races.wishes import QUERIES, ROOM, SUCCESSES, Kind, Neighbourhood, Wish, assert_each_happened_once, token_of
@@ -202,7 +202,8 @@ async def assert_pool_is_whole(server: Server, client: httpx.AsyncClient, wish: 
     The wish is to cancel an order that is cancelled. Its row is held here, and each request that waits for it keeps a
     connection meanwhile.
     """
-    size = server.settings.database_pool_size_max - reading_connections(server.settings)
+    size = server.settings.database_pool_size_max
+    size -= reading_connections(server.settings) + alone_connections(server.settings)
     watching, holding = await asyncpg.connect(url), await asyncpg.connect(url)
 
     async def states() -> Counter[str]:
