@@ -24,7 +24,7 @@ from kernel.clock import utc_now
 from kernel.logs import get_logger
 from kernel.settings import Settings, get_settings
 from kernel.tasks import inside_transaction, spawn
-from models import joining, partitions
+from models import joining, partitions, reading
 
 APP_LABEL = "models"
 MODEL_MODULES = (
@@ -180,8 +180,10 @@ async def connected(url: str, settings: Settings | None = None) -> AsyncIterator
     # The statements kept here are in the dialect of the database that was open before.
     EXECUTOR_CACHE.clear()
     await Tortoise.init(config=config(url, settings), _enable_global_fallback=True)
+    client = Tortoise.get_connection("default")
     try:
-        yield
+        with reading.by(getattr(client, "read_only", None)):
+            yield
     finally:
         await drain()
         await Tortoise.close_connections()

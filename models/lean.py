@@ -7,7 +7,7 @@ are for this alone (see `models.engines.plain`), and inside one on the transacti
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, cast
@@ -15,7 +15,9 @@ from uuid import UUID
 
 from tortoise import Tortoise
 
+from kernel.tasks import inside_transaction
 from models import changes
+from models.reading import Way
 
 Value = UUID | datetime | str | int | float | bytes | None
 Argument = Value | Sequence[UUID] | Sequence[str] | Sequence[int]
@@ -45,11 +47,18 @@ class Reading(Protocol):
     async def fetch_rows(self, statement: Statement, arguments: Sequence[Argument]) -> Sequence[Row]: ...
 
 
-async def fetch(statement: Statement, *arguments: Argument) -> Sequence[Row]:
-    """Return the statement's rows. A caller that is cancelled leaves the connection fit for the next one.
+def fetch(statement: Statement, *arguments: Argument) -> Coroutine[Any, Any, Sequence[Row]]:
+    """Return the statement's rows, once awaited. A caller that is cancelled leaves the connection fit for the next one.
 
     Raises TimeoutError, OSError, and the driver's own errors.
     """
+    read_only = Way.read_only
+    if read_only is not None and not inside_transaction.get():
+        return read_only(statement.postgres, arguments)
+    return _fetch_by_client(statement, arguments)
+
+
+async def _fetch_by_client(statement: Statement, arguments: Sequence[Argument]) -> Sequence[Row]:
     client = cast(Reading, Tortoise.get_connection("default"))
     try:
         return await client.fetch_rows(statement, arguments)

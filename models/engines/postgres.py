@@ -29,6 +29,7 @@ from kernel.logs import get_logger
 from models.engines.noticing import Noticing
 from models.engines.plain import PlainConnections
 from models.lean import Argument, Row, Statement
+from models.reading import ReadOnly
 
 log = get_logger(__name__)
 
@@ -72,6 +73,13 @@ class PostgresClient(Noticing, AsyncpgDBClient):
         self._plain: PlainConnections | None = None
         self._alone_size_max = alone_size_max
         self._alone: PlainConnections | None = None
+
+    @property
+    def read_only(self) -> ReadOnly | None:
+        """How connections that are for reading alone answer; None where there are none."""
+        if not self._plain_size_max:
+            return None
+        return lambda text, arguments: (self._plain or self._open_plain()).fetch(text, arguments)
 
     async def fetch_rows(self, statement: Statement, arguments: Sequence[Argument]) -> Sequence[Row]:
         if self._plain_size_max:
