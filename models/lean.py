@@ -58,6 +58,11 @@ def fetch(statement: Statement, *arguments: Argument) -> Coroutine[Any, Any, Seq
     return _fetch_by_client(statement, arguments)
 
 
+def in_one_statement() -> bool:
+    """Say whether a read may be a statement that only PostgreSQL understands, on connections that only read."""
+    return Way.read_only is not None and not inside_transaction.get()
+
+
 async def _fetch_by_client(statement: Statement, arguments: Sequence[Argument]) -> Sequence[Row]:
     client = cast(Reading, Tortoise.get_connection("default"))
     try:

@@ -24,7 +24,9 @@ from domain.pricing import queries as pricing
 from domain.pricing.queries import HistoryPage, ZonePrice
 from domain.reconciliation import queries as reconciliation
 from domain.signins import queries as sign_ins
+from domain.stations import along
 from domain.stations import queries as stations
+from domain.stations.along import Surroundings
 from domain.stations.driving import DrivingDistances
 from domain.stations.geo import Location
 from domain.stations.ports import Drive
@@ -61,6 +63,20 @@ def _current_prices(clock: Clock) -> Load[UUID, list[ZonePrice]]:
     async def load(zone_ids: Sequence[UUID]) -> list[list[ZonePrice]]:
         found = await pricing.current(zone_ids=zone_ids, now=clock())
         return [found.get(zone_id, []) for zone_id in zone_ids]
+
+    return load
+
+
+def _priced_stations(clock: Clock) -> Load[UUID, Surroundings | None]:
+    async def load(station_ids: Sequence[UUID]) -> list[Surroundings | None]:
+        return await along.priced(station_ids, now=clock())
+
+    return load
+
+
+def _whole_stations(clock: Clock) -> Load[UUID, Surroundings | None]:
+    async def load(station_ids: Sequence[UUID]) -> list[Surroundings | None]:
+        return await along.whole(station_ids, now=clock())
 
     return load
 
@@ -159,6 +175,8 @@ LOADS: Mapping[str, Callable[[Clock], Callable[[list[Any]], Awaitable[Sequence[A
     "mandates_of_viewer": lambda _: _mandates_of_viewer,
     "cards_of_mandates": lambda _: mandates.cards_of,
     "stations": lambda _: stations.by_ids,
+    "priced_stations": _priced_stations,
+    "whole_stations": _whole_stations,
     "zones": lambda _: pricing.zones_by_ids,
     "prices": lambda _: pricing.prices_by_ids,
     "current_prices": _current_prices,
@@ -177,6 +195,8 @@ LOADS: Mapping[str, Callable[[Clock], Callable[[list[Any]], Awaitable[Sequence[A
 # its keys, and a key names the viewer wherever that decides what may be seen.
 JOINED: Mapping[str, int] = {
     "stations": KEYS_PER_LOAD_MAX,
+    "priced_stations": KEYS_PER_LOAD_MAX,
+    "whole_stations": KEYS_PER_LOAD_MAX,
     "zones": KEYS_PER_LOAD_MAX,
     "current_prices": KEYS_PER_LOAD_MAX,
     "profiles": KEYS_PER_LOAD_MAX,

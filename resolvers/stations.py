@@ -10,15 +10,19 @@ from uuid import UUID
 import strawberry
 
 from domain.stations import queries
+from domain.stations.facts import StationFacts
 from domain.stations.geo import Location
-from domain.stations.queries import StationFacts
 from domain.stations.tree import PlaceTree
+from schema.types.ahead import ahead_of
 from schema.types.context import Context, Info
 from schema.types.enums import Product, StationSort
 from schema.types.prices import After, First
 from schema.types.refusals import refusals
 from schema.types.relay import key_of, page_size
 from schema.types.stations import (
+    PRICES,
+    ZONE,
+    ZONE_OF_PRICE,
     LocationInput,
     Station,
     StationConnection,
@@ -69,18 +73,35 @@ async def rows_of(info: Info, keys: Sequence[UUID]) -> Sequence[StationFacts | N
     context = info.context
     kept = context.fragments
     if kept is None:
-        return await context.loaders.stations.load_many(keys)
+        return await _read_rows(info, keys)
     rows: list[StationFacts | None] = [kept.get((StationFacts, key)) for key in keys]
     missing = [key for key, row in zip(keys, rows, strict=True) if row is None]
     if not missing:
         return rows
-    found = iter(await context.loaders.stations.load_many(missing))
+    found = iter(await _read_rows(info, missing))
     for place, row in enumerate(rows):
         if row is None:
             rows[place] = read = next(found)
             if read is not None:
                 kept.keep((StationFacts, read.id), read, size_bytes=ROW_BYTES)
     return rows
+
+
+async def _read_rows(info: Info, keys: Sequence[UUID]) -> Sequence[StationFacts | None]:
+    """Read rows of stations, and what they lead to along with them where that is selected."""
+    loaders, ahead = info.context.loaders, ahead_of(info)
+    if ahead is None:
+        return await loaders.stations.load_many(keys)
+    if not ahead.asked(PRICES):
+        return await loaders.stations.load_many(keys)
+    zones = [each for each in (ZONE, ZONE_OF_PRICE) if ahead.asked(each)]
+    found = await (loaders.whole_stations if zones else loaders.priced_stations).load_many(keys)
+    for each in found:
+        if each is not None and (zone_id := each.station.zone_id):
+            ahead.tell(PRICES, zone_id, each.prices)
+            for relation in zones:
+                ahead.tell(relation, zone_id, each.zone)
+    return [each and each.station for each in found]
 
 
 async def stations(

@@ -48,6 +48,18 @@ class ZonePrice(NamedTuple):
     source_url: str
 
 
+class PriceFacts(NamedTuple):
+    """As `ZonePrice`, with texts for what is only shown: the id, and the moment as `kernel.clock.written` writes it."""
+
+    id: str
+    zone_id: UUID
+    product: Product
+    milliyuan: int
+    effective_from: str
+    source: str
+    source_url: str
+
+
 class NamedZone(NamedTuple):
     """What one row of the table of zones says."""
 

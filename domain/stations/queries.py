@@ -11,19 +11,18 @@ from typing import NamedTuple, Protocol, TypeAlias
 from uuid import UUID
 
 from domain.pricing.queries import current, priced_zones
+from domain.stations.facts import FACTS, StationFacts, facts_of
 from domain.stations.geo import Location
 from domain.stations.tree import Found, PlaceTree, Spot
 from kernel.errors import YoukaError
-from kernel.states import Product, StationBrand
-from models.lean import Row, Statement, fetch, read_uuid
+from kernel.states import Product
+from models.lean import Statement, fetch
 from models.stations import Station
 
-FACTS = "id, name, brand, address, province, city, district, latitude, longitude, zone_id"
 BY_IDS = Statement(
     postgres=f"SELECT {FACTS} FROM station WHERE id = ANY($1::uuid[]) ORDER BY id",  # noqa: S608 - no input
     sqlite=f"SELECT {FACTS} FROM station WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id",  # noqa: S608
 )
-BRANDS: dict[str, StationBrand] = {brand.value: brand for brand in StationBrand}
 
 
 # How the rows of stations are read; who has a loader reads them together with what others ask for.
@@ -64,21 +63,6 @@ class PricedSpot:
     spot: Spot
 
 
-class StationFacts(NamedTuple):
-    """What clients are shown of one row of the table of stations, which has the same names for it."""
-
-    id: UUID
-    name: str
-    brand: StationBrand
-    address: str
-    province: str
-    city: str
-    district: str
-    latitude: float
-    longitude: float
-    zone_id: UUID | None
-
-
 class NearbyStation(NamedTuple):
     """A station with its distance. `milliyuan` is the price it was sorted by, None where it was not or has none."""
 
@@ -93,16 +77,8 @@ async def by_id(station_id: UUID) -> Station | None:
 
 async def by_ids(station_ids: Sequence[UUID]) -> list[StationFacts | None]:
     """Return the stations in the order of their ids, None where there is none."""
-    found = {station.id: station for station in map(_facts, await fetch(BY_IDS, list(station_ids)))}
+    found = {station.id: station for station in map(facts_of, await fetch(BY_IDS, list(station_ids)))}
     return [found.get(station_id) for station_id in station_ids]
-
-
-def _facts(row: Row) -> StationFacts:
-    zone_id = row[9]
-    return StationFacts(
-        read_uuid(row[0]), row[1], BRANDS[row[2]], row[3], row[4], row[5], row[6], row[7], row[8],
-        read_uuid(zone_id) if zone_id else None,
-    )  # fmt: skip
 
 
 async def zones_of(station_ids: Sequence[UUID]) -> dict[UUID, UUID | None]:

@@ -11,9 +11,10 @@ from domain.orders import queries as orders
 from domain.orders.facts import OrderFacts
 from domain.pricing.queries import ZonePrice, current
 from domain.stations import queries as stations
+from domain.stations.facts import StationFacts
 from domain.stations.geo import MM_PER_M, Location
 from domain.stations.index import StationIndex
-from domain.stations.queries import NearbyStation, StationFacts
+from domain.stations.queries import NearbyStation
 from domain.voice import speech
 from domain.voice.intents import Intent, Understood
 from domain.voice.policy import VoicePolicy

@@ -22,9 +22,9 @@ from domain.orders.facts import OrderFacts
 from domain.orders.policy import Policy
 from domain.orders.queries import UNPAID, require_owned
 from domain.risk import rules as risk
+from domain.stations.facts import StationFacts
 from domain.stations.geo import Location
 from domain.stations.index import StationIndex
-from domain.stations.queries import StationFacts
 from domain.voice import answers, dialogue, sessions, speech
 from domain.voice.answers import Answer, Asked
 from domain.voice.dialogue import NOTHING, Act, Asking, KnownCard, Move, Proposal, State

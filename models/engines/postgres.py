@@ -79,7 +79,7 @@ class PostgresClient(Noticing, AsyncpgDBClient):
         """How connections that are for reading alone answer; None where there are none."""
         if not self._plain_size_max:
             return None
-        return lambda text, arguments: (self._plain or self._open_plain()).fetch(text, arguments)
+        return (self._plain or self._open_plain()).fetch
 
     async def fetch_rows(self, statement: Statement, arguments: Sequence[Argument]) -> Sequence[Row]:
         if self._plain_size_max:

@@ -101,10 +101,30 @@ class Generated:
             data = self._write(run, value, work)
         except Exception:
             return FAILED
-        if work.waiting and any(work.waiting.values()):
-            return _load(run, value, place, general, data, work)
+        if work.waiting:
+            try:
+                if not _write_known(run, work):
+                    return _load(run, value, place, general, data, work)
+            except Exception:
+                return FAILED
         work.finish(run)
         return data
+
+
+def _write_known(run: Run, work: Work) -> bool:
+    """Write what was loaded already, and return whether that is all. Raises anything where it is not as expected."""
+    outcomes = run.outcomes
+    while waiting := [(slot, groups) for slot, groups in work.waiting.items() if groups]:
+        if outcomes is None:
+            return False
+        for slot, groups in waiting:
+            known = outcomes.get(slot.relation)
+            if known is None or not known.keys() >= groups.keys():
+                return False
+        work.waiting = {}
+        for slot, groups in waiting:
+            slot.put(run, groups, outcomes[slot.relation], work)
+    return True
 
 
 async def _load(run: Run, value: Any, place: Place | None, general: General, data: Any, work: Work) -> Any:

@@ -47,7 +47,7 @@ class Field:
         self._non_null = is_non_null_type(kind)
         self._call = None if self.attribute is not None else call_of(plan.operation.schema, site)
 
-        self.completion = found = completion(kind, site, Below(plan, site))
+        self.completion = site.completion = found = completion(kind, site, Below(plan, site))
         self._complete, self._known, self._minds_casts = found.complete, found.known, found.minds_casts
         self._leaf, self.constant = found.leaf, None
         self._schema = plan.operation.schema

@@ -50,6 +50,8 @@ class Simple(NamedTuple):
     guarded: Callable[[Any, Any], Any] | None = None
     relation: Relation | None = None
     arguments: Arguments | None = None
+    # Raises, or returns something else than True, where who asks may not have the relation; None where all may.
+    permits: Callable[[Any, Any], Any] | None = None
 
 
 def simple_of(schema: GraphQLSchema, site: Site) -> Simple | None:
@@ -67,8 +69,12 @@ def simple_of(schema: GraphQLSchema, site: Site) -> Simple | None:
     arguments = Arguments(site.definition, site.nodes[0], _parameters(schema, field))
     relation = relation_of(function)
     if relation is not None:
-        simple = _guarded(guards, _keying(relation)) if guards else Simple()
-        return simple and simple._replace(relation=relation, arguments=arguments)
+        if not guards:
+            return Simple(relation=relation, arguments=arguments)
+        simple, permits = _guarded(guards, _keying(relation)), _guarded(guards, _permitting)
+        if simple is None or permits is None:
+            return None
+        return simple._replace(relation=relation, arguments=arguments, permits=permits.guarded)
     if iscoroutinefunction(function) or _reserved(resolver)[2] is not None or arguments.constant is None:
         return None
     resolve, constant = _calling(schema, field), arguments.constant
@@ -87,6 +93,10 @@ def _keying(relation: Relation) -> Resolve:
         return relation.key(source, info.context)
 
     return resolve
+
+
+def _permitting(_source: object, _info: Any, /, **_arguments: Any) -> bool:
+    return True
 
 
 def call_of(schema: GraphQLSchema, site: Site) -> Call:

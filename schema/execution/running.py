@@ -22,6 +22,7 @@ from graphql.pyutils import Path as CorePath
 from graphql.pyutils import gather_with_cancel, is_awaitable
 from graphql.type import GraphQLResolveInfoHelpers
 
+from schema.execution.ahead import Ahead, LedTo, led_to
 from schema.execution.relations import Outcomes
 
 # The place above, the key there, and the type whose field the key is; None where it is an index of a list. Most places
@@ -175,11 +176,21 @@ class Run:
 class Site:
     """One field at one place of the document, on one type: what errors, resolvers and types are told of it."""
 
-    __slots__ = ("definition", "details", "key", "name", "nodes", "non_null", "parent")
+    __slots__ = ("_led_to", "completion", "definition", "details", "key", "name", "nodes", "non_null", "parent")
 
     def __init__(self, parent: GraphQLObjectType, key: str, name: str, definition: Any, details: list[Any]) -> None:
         self.parent, self.key, self.name, self.definition, self.details = parent, key, name, definition, details
         self.nodes: list[FieldNode] = [each.node for each in details]
+        # How the field's value is completed.
+        self.completion: Any = None
+        self._led_to: LedTo | None = None
+
+    @property
+    def led_to(self) -> LedTo:
+        """The relations that are selected below, found when somebody first asks."""
+        if self._led_to is None:
+            self._led_to = led_to(self.completion)
+        return self._led_to
 
 
 class ResolveInfo:
@@ -194,6 +205,11 @@ class ResolveInfo:
     @property
     def outcomes(self) -> Outcomes | None:
         return self._run.outcomes
+
+    @property
+    def ahead(self) -> Ahead | None:
+        """What is selected below; None as long as the operation is not known well."""
+        return Ahead(self._run, self._site) if self._run.generated else None
 
     @property
     def field_name(self) -> str:

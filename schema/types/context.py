@@ -23,12 +23,13 @@ from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
 from domain.organisations.watching import MembershipWatch
 from domain.pricing.queries import HistoryPage, NamedZone, ZonePrice
+from domain.stations.along import Surroundings
 from domain.stations.driving import DrivingDistances
+from domain.stations.facts import StationFacts
 from domain.stations.feed import PriceFeed
 from domain.stations.geo import Location
 from domain.stations.index import StationIndex
 from domain.stations.ports import Drive
-from domain.stations.queries import StationFacts
 from domain.switches.switchboard import Switchboard
 from domain.usage.ports import UsageNotes
 from domain.webhooks.policy import Policy as WebhookPolicy
@@ -111,6 +112,8 @@ class Loaders(Lazy):
     mandates_of_viewer: Loader[tuple[Viewer, Page], list[Mandate]]
     cards_of_mandates: Loader[UUID, list[FuelCard]]
     stations: Loader[UUID, StationFacts | None]
+    priced_stations: Loader[UUID, Surroundings | None]
+    whole_stations: Loader[UUID, Surroundings | None]
     zones: Loader[UUID, NamedZone | None]
     prices: Loader[UUID, ZonePrice | None]
     current_prices: Loader[UUID, list[ZonePrice]]

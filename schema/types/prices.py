@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import strawberry
 
-from domain.pricing.queries import HistoryPage, ListedPrice, NamedZone, PricePlace, ZonePrice
+from domain.pricing.queries import HistoryPage, ListedPrice, NamedZone, PriceFacts, PricePlace, ZonePrice
 from domain.pricing.records import PROVINCE_CODE, ZONE_CODE_LENGTH_MAX
 from schema.types import caching, costs
 from schema.types.enums import Product
@@ -36,7 +36,7 @@ class PriceZone(OfRow[NamedZone], Node):
     directives=[caching.AS_ITS_PARENT],
     description="The official retail price of a product in a zone, from one moment on.",
 )
-class Price(OfRow[ZonePrice], Node):
+class Price(OfRow[ZonePrice | PriceFacts], Node):
     product: Product = strawberry.field(description="What it is the price of.")
     unit_price: UnitPrice = strawberry.field(description="The price per litre.")
     effective_from: DateTime = strawberry.field(description="Since when it is in force.")

@@ -12,6 +12,7 @@ from inspect import Parameter, signature
 from typing import Any, Protocol, TypeAlias
 
 import strawberry
+from strawberry.types.base import get_object_definition
 
 from schema.types.context import Context, Info, Loaders
 
@@ -82,6 +83,14 @@ def relation(
         return strawberry.field(resolver=_resolver(parts), description=description, directives=directives)
 
     return declare
+
+
+def parts_of(kind: type, name: str) -> Relation:
+    """Return the parts of a relation of a type, by the name of its method."""
+    field = next(each for each in get_object_definition(kind, strict=True).fields if each.python_name == name)
+    found = getattr(field.base_resolver and field.base_resolver.wrapped_func, "relation", None)
+    assert isinstance(found, Relation), name
+    return found
 
 
 def _resolver(parts: Relation) -> Callable[..., Awaitable[Any]]:

@@ -27,7 +27,7 @@ class PageSizeInvalid(YoukaError):
     messages = {"zh-CN": "first须在1至{maximum}之间", "en": "first must be from 1 to {maximum}"}
 
 
-def global_id(type_name: str, key: UUID) -> strawberry.ID:
+def global_id(type_name: str, key: UUID | str) -> strawberry.ID:
     # Of letters, digits, a colon and hyphens, base64 never makes what the alphabet for addresses has other letters for.
     return strawberry.ID(binascii.b2a_base64(f"{type_name}:{key}".encode(), newline=False).decode().rstrip("="))
 

@@ -8,12 +8,13 @@ from uuid import UUID
 
 import strawberry
 
-from domain.pricing.queries import END_OF_TIME, HistoryPage, NamedZone, ZonePrice
+from domain.pricing.queries import END_OF_TIME, HistoryPage, NamedZone, PriceFacts, ZonePrice
 from domain.stations.driving import estimate
+from domain.stations.facts import StationFacts
 from domain.stations.gcj02 import from_wgs84
 from domain.stations.geo import MM_PER_M
 from domain.stations.geo import Location as GeoLocation
-from domain.stations.queries import NearbyStation, PricedSpot, StationFacts
+from domain.stations.queries import NearbyStation, PricedSpot
 from domain.stations.tree import Spot
 from domain.voice import spoken
 from models.stations import Station as StationRow
@@ -23,7 +24,7 @@ from schema.types.enums import Product, StationBrand
 from schema.types.money import UnitPrice
 from schema.types.places import DrivingDistance, MapLocationInput
 from schema.types.prices import After, First, Price, PriceConnection, PriceZone, history_after, history_page
-from schema.types.relations import relation
+from schema.types.relations import parts_of, relation
 from schema.types.relay import Node, PageInfo, decode_cursor, encode_cursor, global_id, page_info, page_size, read_id
 from schema.types.rows import Entity, OfRow
 from schema.types.spoken import MaxChars, Speaking, locale_of
@@ -80,7 +81,7 @@ class Station(OfRow[StationRow | StationFacts], Node):
     )
     @staticmethod
     def prices(
-        rows: Sequence[ZonePrice],
+        rows: Sequence[ZonePrice | PriceFacts],
         product: Annotated[Product | None, strawberry.argument(description="Only this product.")] = None,
     ) -> list[Price]:
         return [Price.of(row) for row in rows if product in (None, row.product)]
@@ -122,6 +123,10 @@ class Station(OfRow[StationRow | StationFacts], Node):
     @strawberry.field(description="Its name and address, its name, or its sign, whatever fits whole; else null.")
     def spoken(self, info: Info, locale: Speaking = None, max_chars: MaxChars = 60) -> str | None:
         return spoken.station(self.name, self.brand, self.address, locale_of(info, locale), max_chars)
+
+
+# What can be loaded along with stations.
+ZONE, PRICES, ZONE_OF_PRICE = parts_of(Station, "zone"), parts_of(Station, "prices"), parts_of(Price, "zone")
 
 
 class Placed(NamedTuple):

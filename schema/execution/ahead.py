@@ -1,0 +1,79 @@
+"""What is selected below a field, for a resolver that can load along with its own value what that leads to.
+
+What it has loaded so is told to the execution, which then finds it there instead of loading it. Whoever does not look
+ahead loses nothing but statements: relations are loaded where they are met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from schema.execution.relations import Relation
+
+if TYPE_CHECKING:
+    from schema.execution.completing import Completion
+    from schema.execution.generating import SelectionLike
+    from schema.execution.resolving import Simple
+    from schema.execution.running import Run, Site
+
+# Where each relation is selected below one field: once, or more often under other names or with other arguments.
+LedTo: TypeAlias = "dict[Relation, list[Simple]]"
+
+
+def led_to(part: Completion) -> LedTo:
+    """Return the relations that are selected below a part of the answer, those below other relations among them."""
+    found: LedTo = {}
+    _collect(part, found)
+    return found
+
+
+def _collect(part: Completion, found: LedTo) -> None:
+    while part.items is not None:
+        part = part.items.inside
+    if part.objects is None:
+        return
+    for field in cast("SelectionLike", part.objects.selection).fields:
+        simple = field.simple if field.constant is None else None
+        if simple is not None:
+            if simple.relation is not None:
+                found.setdefault(simple.relation, []).append(simple)
+            _collect(field.completion, found)
+
+
+class Ahead:
+    """The selection below one call of a resolver."""
+
+    __slots__ = ("_run", "_site")
+
+    def __init__(self, run: Run, site: Site) -> None:
+        self._run, self._site = run, site
+
+    def asked(self, relation: Relation) -> Sequence[dict[str, Any]]:
+        """Return the arguments with which a relation is selected, for each place where who asks may have it.
+
+        A place whose arguments are not as expected is left out, since what is wrong is said where it stands.
+        """
+        places = self._site.led_to.get(relation)
+        if places is None:
+            return ()
+        found: list[dict[str, Any]] = []
+        for simple in places:
+            assert simple.arguments is not None
+            try:
+                if simple.permits is None or simple.permits(None, self._run) is True:
+                    constant = simple.arguments.constant
+                    found.append(simple.arguments.read(self._run) if constant is None else constant)
+            except Exception:  # noqa: S112 - it is raised again where the relation is met
+                continue
+        return found
+
+    def tell(self, relation: Relation, key: Hashable, value: Any) -> None:
+        """Let the execution know what is under a key. An exception is what loading it has come to."""
+        outcomes = self._run.outcomes
+        if outcomes is None:
+            outcomes = self._run.outcomes = {}
+        known = outcomes.get(relation)
+        if known is None:
+            known = outcomes[relation] = {None: relation.absent}
+        known[key] = value
