@@ -8,38 +8,70 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+# A timer may go off by so much before its time.
+CLOCK_RESOLUTION_S = 0.001
+
 
 class DeadlinePassed(TimeoutError):
     """The time was over; what the work itself says of time is another TimeoutError."""
 
 
 class _Deadline:
-    __slots__ = ("passed", "task")
+    __slots__ = ("at_s", "passed", "task")
 
-    def __init__(self, task: asyncio.Task[Any]) -> None:
-        self.task, self.passed = task, False
-
-    def pass_by(self) -> None:
-        self.passed = True
-        self.task.cancel()
+    def __init__(self, task: asyncio.Task[Any], at_s: float) -> None:
+        self.task, self.at_s, self.passed = task, at_s, False
 
 
-async def within(seconds: float, work: Awaitable[T]) -> T:
-    """Await what has so much time. Raises DeadlinePassed where it was cancelled because that was over.
+class Deadlines:
+    """Gives everything that it is given the same time, in seconds.
 
-    It is asyncio.timeout without what that looks after for others, such as another deadline meanwhile, and takes less
-    than half the time to set up.
+    It is asyncio.timeout without what that looks after for others, such as another deadline meanwhile. Since what is
+    begun first ends first, one timer is enough, and most deadlines come and go without one.
     """
-    task = asyncio.current_task()
-    assert task is not None, "who awaits is a task"
-    cancelling, deadline = task.cancelling(), _Deadline(task)
-    timer = asyncio.get_running_loop().call_later(seconds, deadline.pass_by)
-    try:
-        return await work
-    except asyncio.CancelledError:
-        # Somebody else may have cancelled the task as well, and is heard.
-        if deadline.passed and task.uncancel() <= cancelling:
-            raise DeadlinePassed from None
-        raise
-    finally:
-        timer.cancel()
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        # In the order of their times.
+        self._pending: dict[_Deadline, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    async def within(self, work: Awaitable[T]) -> T:
+        """Await the work. Raises DeadlinePassed where it was cancelled because its time was over."""
+        task = asyncio.current_task()
+        assert task is not None, "who awaits is a task"
+        cancelling, deadline = task.cancelling(), self._set(task)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            # Somebody else may have cancelled the task as well, and is heard.
+            if deadline.passed and task.uncancel() <= cancelling:
+                raise DeadlinePassed from None
+            raise
+        finally:
+            self._pending.pop(deadline, None)
+
+    def _set(self, task: asyncio.Task[Any]) -> _Deadline:
+        loop = task.get_loop()
+        if loop is not self._loop:
+            # A loop that is no more has taken its timer with it.
+            self._loop, self._timer, self._pending = loop, None, {}
+        deadline = _Deadline(task, loop.time() + self.seconds)
+        self._pending[deadline] = None
+        if self._timer is None:
+            self._timer = loop.call_at(deadline.at_s, self._look)
+        return deadline
+
+    def _look(self) -> None:
+        """End what has passed its time, and look again when the next one may."""
+        assert self._loop is not None
+        now_s = self._loop.time() + CLOCK_RESOLUTION_S
+        while (first := next(iter(self._pending), None)) is not None and first.at_s <= now_s:
+            del self._pending[first]
+            first.passed = True
+            first.task.cancel()
+        self._timer = self._loop.call_at(first.at_s, self._look) if first is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from math import ceil
+from typing import NamedTuple
 
 from prometheus_client import Counter
 
@@ -47,6 +48,13 @@ class CostTooHigh(YoukaError):
     }
 
 
+class Due(NamedTuple):
+    """What is to be taken of a bucket of which this process cannot tell by itself how much it holds."""
+
+    draw: Draw
+    price: Price
+
+
 class Charging:
     """Charges the operations of one schema."""
 
@@ -72,19 +80,25 @@ class Charging:
         """Return what the operation costs at most; of a subscription, what one event of it does."""
         return self._schema.plan(prepared.known, prepared.operation).price(prepared.variables)
 
-    async def begin(self, prepared: Prepared, context: Context) -> Charge:
-        """Take what the operation costs. Raises RateLimited or CostTooHigh, and then nothing was taken."""
+    def begin_here(self, prepared: Prepared, context: Context) -> Charge | Due:
+        """As `begin`, but for Redis: where that has to be asked, what `take` takes is returned."""
         price = self.price(prepared)
         draw = self.budgets.draw(viewer=context.viewer, address=context.address, cost=price.total)
         if price.total > draw.bucket.capacity:
             REFUSALS.labels(CostTooHigh.code).inc()
             raise CostTooHigh(cost=price.total, maximum=draw.bucket.capacity)
         level = self.budgets.buckets.take_here(draw)
-        if level is None:
-            (level,) = await self.budgets.buckets.take([draw])
-        if not level.enough:
-            raise _limited(draw, level)
-        return Charge(draw, level, price, context.now)
+        return Due(draw, price) if level is None else _charge(draw, level, price, context)
+
+    async def take(self, due: Due, context: Context) -> Charge:
+        """Take what is due. Raises RateLimited, and then nothing was taken."""
+        (level,) = await self.budgets.buckets.take([due.draw])
+        return _charge(due.draw, level, due.price, context)
+
+    async def begin(self, prepared: Prepared, context: Context) -> Charge:
+        """Take what the operation costs. Raises RateLimited or CostTooHigh, and then nothing was taken."""
+        begun = self.begin_here(prepared, context)
+        return begun if isinstance(begun, Charge) else await self.take(begun, context)
 
     def begin_known(self, price: Price, cost: int, asker: Asker) -> Charge | None:
         """Take what an answer has cost that is there already; None where that is too much, or Redis has to be asked."""
@@ -131,6 +145,13 @@ def extension_of(charge: Charge) -> bytes:
         charge.draw.bucket.capacity,
         reset_at[: -len("+00:00")].encode(),
     )
+
+
+def _charge(draw: Draw, level: Level, price: Price, context: Context) -> Charge:
+    """Raises RateLimited."""
+    if not level.enough:
+        raise _limited(draw, level)
+    return Charge(draw, level, price, context.now)
 
 
 def _limited(draw: Draw, level: Level) -> RateLimited:

@@ -6,8 +6,10 @@ by `GraphQLApp`, which answers by the same rules.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Coroutine
 from datetime import datetime
 from itertools import count
+from typing import Any
 
 from starlette.types import Scope
 from structlog.contextvars import bind_contextvars
@@ -19,11 +21,12 @@ from schema.types.context import Context, Services
 from subscriptions.answers import answered, kept_or_answered, not_executed
 from subscriptions.callers import Asking, Caller, may_be_known
 from subscriptions.deliveries import OperationRefused
+from subscriptions.execution import Prepared
 from subscriptions.heads import Fixed, Head, Reply, Whole, lines, raw
 from subscriptions.identity import SCHEME, viewer_of
 from subscriptions.limits import address_in, address_of_peer
 from subscriptions.negotiation import locale_of, media_type_of, request_id_of, takes_events
-from subscriptions.operations import Engine
+from subscriptions.operations import Answer, Engine
 from subscriptions.origins import Origins
 from subscriptions.reception import Reception
 from subscriptions.refusals import check_allowed, failed
@@ -86,8 +89,8 @@ class Door:
             return None
         return self._whole(caller, answered(known, media_type=caller.media_type), request_id_of(caller.request_id))
 
-    async def respond(self, caller: Caller, peer: str, body: bytes) -> Whole:
-        """Return the answer, whatever it is. It is called in a task of its own."""
+    def begin(self, caller: Caller, peer: str, body: bytes) -> Whole | Coroutine[Any, Any, Whole]:
+        """Return the answer, whatever it is, or what to await for it in a task that has the context of this call."""
         context = Context(
             services=self._services,
             locale=caller.locale,
@@ -102,7 +105,41 @@ class Door:
                 if caller.head is not None:
                     self._origins.check(caller.head, context.viewer)
             asked = request_of(decoded(body, "The body"))
-            reply = await self.answer("POST", body, asked, context, caller.media_type)
+            reply = self._begun(body, asked, context, caller.media_type)
+        except Exception as error:
+            reply = failed(error, context)
+        return (
+            self._whole(caller, reply, context.request_id)
+            if isinstance(reply, Reply)
+            else self._awaited(caller, reply, context)
+        )
+
+    def _begun(
+        self, letters: bytes, asked: Asked, context: Context, media_type: str
+    ) -> Reply | Coroutine[Any, Any, Reply]:
+        try:
+            prepared = self._reception.prepare_here(asked, context)
+        except OperationRefused as refused:
+            return not_executed(refused.errors, media_type=media_type)
+        if prepared is None:
+            return self.answer("POST", letters, asked, context, media_type)
+        check_allowed(prepared, "POST", streams=False)
+        begun = self._engine.begin(prepared, context)
+        if not isinstance(begun, Answer):
+            return self._known(letters, prepared, begun, context, media_type)
+        self._engine.know(letters, prepared, begun, context)
+        return answered(begun, media_type=media_type)
+
+    async def _known(
+        self, letters: bytes, prepared: Prepared, work: Awaitable[Answer], context: Context, media_type: str
+    ) -> Reply:
+        answer = await work
+        self._engine.know(letters, prepared, answer, context)
+        return answered(answer, media_type=media_type)
+
+    async def _awaited(self, caller: Caller, work: Awaitable[Reply], context: Context) -> Whole:
+        try:
+            reply = await work
         except Exception as error:
             reply = failed(error, context)
         return self._whole(caller, reply, context.request_id)

@@ -27,7 +27,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from domain.events.ports import EventSource
 from kernel import opaque
-from kernel.deadlines import DeadlinePassed, within
+from kernel.deadlines import DeadlinePassed, Deadlines
 from kernel.errors import YoukaError
 from schema.types.caching import Keeping
 from schema.types.charges import Estimates, Meter, Priced
@@ -182,6 +182,7 @@ class Executor:
         self._schema = schema
         self._loaders = loaders
         self.timeout_s = timeout_s
+        self._deadlines = Deadlines(timeout_s) if timeout_s is not None else None
         self._fragments = fragments
 
     def prepare(self, asked: GraphQLRequest, context: Context) -> Prepared:
@@ -293,22 +294,27 @@ class Executor:
     async def _executed(self, prepared: Prepared, context: Context, begun: Awaitable[ExecutionResult]) -> Executed:
         return executed(await self._result(prepared, begun), context)
 
-    async def _result(self, prepared: Prepared, begun: Awaitable[ExecutionResult]) -> ExecutionResult:
-        if prepared.type is OperationType.MUTATION:
-            return await begun
+    def _result(self, prepared: Prepared, begun: Awaitable[ExecutionResult]) -> Awaitable[ExecutionResult]:
+        if prepared.type is OperationType.MUTATION or self._deadlines is None:
+            return begun
+        return self._timely(begun, self._deadlines)
+
+    async def _timely(self, begun: Awaitable[ExecutionResult], deadlines: Deadlines) -> ExecutionResult:
+        """Return the result. What is cancelled here is only read; a transaction ends in a task of its own."""
         try:
-            return await self._in_time(begun)
-        except OperationTimedOut as error:
+            return await deadlines.within(begun)
+        except DeadlinePassed:
+            error = OperationTimedOut(maximum=deadlines.seconds)
             return ExecutionResult(None, [GraphQLError(error.message("en"), original_error=error)])
 
     async def _in_time(self, work: Awaitable[T]) -> T:
-        """Raises OperationTimedOut. What is cancelled then is only read; a transaction ends in a task of its own."""
-        if self.timeout_s is None:
+        """Raises OperationTimedOut."""
+        if self._deadlines is None:
             return await work
         try:
-            return await within(self.timeout_s, work)
+            return await self._deadlines.within(work)
         except DeadlinePassed:
-            raise OperationTimedOut(maximum=self.timeout_s) from None
+            raise OperationTimedOut(maximum=self._deadlines.seconds) from None
 
     async def _deliveries(
         self, prepared: Prepared, context: Context, source: AsyncGenerator[Any, None]

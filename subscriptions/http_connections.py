@@ -12,6 +12,8 @@ whose head was read before needs neither the parser nor ASGI.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Coroutine
+from contextvars import copy_context
 from functools import partial
 from typing import Any, ClassVar, Protocol
 
@@ -46,8 +48,8 @@ class DoorLike(Protocol):
     def at_once(self, caller: Caller, peer: str, body: bytes) -> Whole | None:
         """Return the answer if nothing has to be waited for."""
 
-    async def respond(self, caller: Caller, peer: str, body: bytes) -> Whole:
-        """Return the answer. Raises nothing of its own."""
+    def begin(self, caller: Caller, peer: str, body: bytes) -> Whole | Coroutine[Any, Any, Whole]:
+        """Return the answer, or what to await for it in a task that has the context of this call."""
 
 
 class _Nobody:
@@ -190,21 +192,25 @@ class HttpConnection(HttpToolsProtocol):
         exchange: Any = Exchange()
         self.cycle = exchange
         try:
-            answer = door.at_once(caller, self._peer, body)
+            answer: Whole | Coroutine[Any, Any, Whole] | None = door.at_once(caller, self._peer, body)
         except Exception:
             # What went wrong goes wrong again where it is answered and told of.
             answer = None
-        if answer is not None:
+        context = None
+        if answer is None:
+            context = copy_context()
+            answer = context.run(door.begin, caller, self._peer, body)
+        if isinstance(answer, Whole):
             self._end_exchange(exchange, answer)
             return True
-        task = self.loop.create_task(self._respond(exchange, door, caller, body))
+        task = self.loop.create_task(self._respond(exchange, answer), context=context)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return True
 
-    async def _respond(self, exchange: Exchange, door: DoorLike, caller: Caller, body: bytes) -> None:
+    async def _respond(self, exchange: Exchange, work: Awaitable[Whole]) -> None:
         try:
-            self._end_exchange(exchange, await door.respond(caller, self._peer, body))
+            self._end_exchange(exchange, await work)
         except BaseException as error:
             if isinstance(error, Exception):
                 log.exception("http.answer_failed")

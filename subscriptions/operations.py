@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -16,7 +16,7 @@ from schema.types.charges import Charge, Meter
 from schema.types.context import Context
 from schema.types.delivery import DeliveryPolicy
 from subscriptions.callers import Asker
-from subscriptions.charging import Charging, CostTooHigh, RateLimited, extension_of
+from subscriptions.charging import Charging, CostTooHigh, Due, RateLimited, extension_of
 from subscriptions.cohorts import Cohorts, Membership
 from subscriptions.deliveries import Delivery, OperationRefused, Outlet, StreamOverflow
 from subscriptions.errors import internal_error, refusal
@@ -79,15 +79,50 @@ class Engine:
 
     async def answer(self, prepared: Prepared, context: Context) -> Answer:
         """Charge a query or a mutation, and execute it in time, in a context of its own."""
+        begun = self.begin(prepared, context)
+        return begun if isinstance(begun, Answer) else await begun
+
+    def begin(self, prepared: Prepared, context: Context) -> Answer | Coroutine[Any, Any, Answer]:
+        """As `answer`, but for what has to be waited for, which is returned to be awaited."""
         try:
-            charge = await self.charging.begin(prepared, context)
+            charge = self.charging.begin_here(prepared, context)
         except (RateLimited, CostTooHigh) as error:
             return Answer(refused=[refusal(error, locale=context.locale)])
-        context.charge, context.meter = charge, Meter()
+        if isinstance(charge, Due):
+            return self._taken(charge, prepared, context)
+        return self._begun(charge, prepared, context)
+
+    async def _taken(self, due: Due, prepared: Prepared, context: Context) -> Answer:
+        try:
+            charge = await self.charging.take(due, context)
+        except RateLimited as error:
+            return Answer(refused=[refusal(error, locale=context.locale)])
+        begun = self._begun(charge, prepared, context)
+        return begun if isinstance(begun, Answer) else await begun
+
+    def _begun(self, charge: Charge, prepared: Prepared, context: Context) -> Answer | Coroutine[Any, Any, Answer]:
+        meter = context.meter = Meter()
+        context.charge = charge
         if prepared.type is OperationType.MUTATION:
-            found = await self._to_the_end(prepared, context, charge)
-        else:
-            found = await self._settled(prepared, context, charge)
+            return self._to_the_end(prepared, context, charge)
+        try:
+            found = self.answer_bytes(prepared, context)
+        except BaseException:
+            self.charging.settle(charge, meter.total)
+            raise
+        if not isinstance(found, Executed):
+            return self._awaited(found, charge, meter)
+        self.charging.settle(charge, meter.total)
+        return self._answered(found, charge)
+
+    async def _awaited(self, work: Awaitable[Executed], charge: Charge, meter: Meter) -> Answer:
+        try:
+            found = await work
+        finally:
+            self.charging.settle(charge, meter.total)
+        return self._answered(found, charge)
+
+    def _answered(self, found: Executed, charge: Charge) -> Answer:
         if found.refused is not None:
             return Answer(refused=found.refused, charge=charge)
         return Answer(self._extended(found, charge), charge=charge, executed=found)
@@ -127,26 +162,28 @@ class Engine:
         self.charging.opening(charge, prepared)
         return await self.cohorts.open(prepared, context, outlet)
 
-    async def _to_the_end(self, prepared: Prepared, context: Context, charge: Charge) -> Executed:
+    async def _to_the_end(self, prepared: Prepared, context: Context, charge: Charge) -> Answer:
         """Return what a mutation comes to.
 
         Money moves in it: whoever asked may go, or not wait any longer, and it is done to its end all the same.
         """
-        work = spawn(self._settled(prepared, context, charge), name="mutation")
+        work = spawn(self._done(prepared, context, charge), name="mutation")
         self.works.add(work)
         await asyncio.wait([work], timeout=self.executor.timeout_s)
         if work.done():
             return work.result()
         late = OperationTimedOut(maximum=self.executor.timeout_s)
-        return Executed(orjson.dumps({"data": None, "errors": [refusal(late, locale=context.locale)]}), failed=True)
+        body = orjson.dumps({"data": None, "errors": [refusal(late, locale=context.locale)]})
+        return self._answered(Executed(body, failed=True), charge)
 
-    async def _settled(self, prepared: Prepared, context: Context, charge: Charge) -> Executed:
+    async def _done(self, prepared: Prepared, context: Context, charge: Charge) -> Answer:
         assert context.meter is not None, "what is charged is metered"
         try:
             found = self.answer_bytes(prepared, context)
-            return found if isinstance(found, Executed) else await found
+            executed = found if isinstance(found, Executed) else await found
         finally:
             self.charging.settle(charge, context.meter.total)
+        return self._answered(executed, charge)
 
     def _extended(self, found: Executed, charge: Charge) -> bytes:
         """Return the answer with its extensions, and what it was charged where that is shown."""

@@ -11,7 +11,7 @@ from subscriptions.charging import Charging
 from subscriptions.deliveries import OperationRefused
 from subscriptions.errors import refusal
 from subscriptions.execution import Executor, Prepared
-from subscriptions.requests import Asked, GraphQLRequest, PersistedDocuments, found
+from subscriptions.requests import Asked, GraphQLRequest, PersistedDocuments, with_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +32,31 @@ class Reception:
         """
         try:
             self.charging.admit(context)
-            request = await found(asked, self.documents)
+            text = await self.documents.find(asked.query, document_id=asked.document_id, automatic=asked.automatic)
         except YoukaError as error:
             raise OperationRefused([refusal(error, locale=context.locale)]) from None
+        request = with_document(asked, text)
         if resumed:
             request = resumed(request)
-        try:
-            prepared = self.executor.prepare(request, context)
-        except OperationRefused:
-            self.charging.refused(context)
-            raise
+        prepared = self._prepared(request, context)
         if request.automatic:
             await self.documents.keep(request.query, automatic=request.automatic)
         return prepared
+
+    def prepare_here(self, asked: Asked, context: Context) -> Prepared | None:
+        """As `prepare`; None where that takes waiting. Raises OperationRefused."""
+        if asked.automatic is not None:
+            return None
+        try:
+            self.charging.admit(context)
+            text = self.documents.find_here(asked.query, document_id=asked.document_id, automatic=None)
+        except YoukaError as error:
+            raise OperationRefused([refusal(error, locale=context.locale)]) from None
+        return self._prepared(with_document(asked, text), context) if text is not None else None
+
+    def _prepared(self, request: GraphQLRequest, context: Context) -> Prepared:
+        try:
+            return self.executor.prepare(request, context)
+        except OperationRefused:
+            self.charging.refused(context)
+            raise

@@ -72,6 +72,9 @@ class Documents(Protocol):
 class PersistedDocuments(Protocol):
     """The documents that a request may name: those known from the start, and those that clients have sent before."""
 
+    def find_here(self, query: str | None, *, document_id: str | None, automatic: str | None) -> str | None:
+        """Return the document to execute; None where finding it takes waiting. Raises YoukaError."""
+
     async def find(self, query: str | None, *, document_id: str | None, automatic: str | None) -> str:
         """Return the document to execute. Raises YoukaError."""
 
@@ -135,10 +138,10 @@ def request_of(fields: Any) -> Asked:
     )
 
 
-async def found(asked: Asked, documents: PersistedDocuments) -> GraphQLRequest:
-    """Return the request with the document that it has or names. Raises what `documents` raises."""
+def with_document(asked: Asked, text: str) -> GraphQLRequest:
+    """Return the request with the document that it has or names."""
     return GraphQLRequest(
-        query=await documents.find(asked.query, document_id=asked.document_id, automatic=asked.automatic),
+        query=text,
         variables=asked.variables,
         operation_name=asked.operation_name,
         extensions=asked.extensions,

@@ -12,15 +12,13 @@ from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from graphql import GraphQLSchema, default_field_resolver
-from strawberry.relay import GlobalID
-from strawberry.scalars import is_scalar
-from strawberry.types.arguments import StrawberryArgument, convert_argument
-from strawberry.types.base import StrawberryContainer, StrawberryOptional, get_object_definition
-from strawberry.types.enum import StrawberryEnumDefinition, has_enum_definition
+from strawberry.types.arguments import StrawberryArgument
+from strawberry.types.base import StrawberryContainer, get_object_definition
 from strawberry.types.field import StrawberryField
 from strawberry.types.lazy_type import LazyType
 
 from schema.execution.arguments import Arguments, Convert, Parameter
+from schema.execution.converting import Making
 from schema.execution.guards import Guarded, Resolve
 from schema.execution.relations import Relation, load_one, relation_of
 from schema.execution.running import Place, ResolveInfo, Run, Site
@@ -247,14 +245,8 @@ def _parameters(schema: GraphQLSchema, field: StrawberryField) -> dict[str, Para
 def _converter(schema: GraphQLSchema, argument: StrawberryArgument) -> Convert | None:
     strawberry = _strawberry_schema(schema)
     registry, config = strawberry.schema_converter.scalar_registry, strawberry.config
-    if _is_taken_as_it_is(argument.type, registry):
-        return None
-    path = (config.name_converter.from_argument(argument),)
-
-    def convert(value: Any, _run: Run) -> Any:
-        return convert_argument(value, argument.type, registry, config, None, path=path)
-
-    return convert
+    make = Making(registry, config, config.name_converter.from_argument(argument)).of(argument.type)
+    return None if make is None else lambda value, _run: make(value)
 
 
 def _builds_itself(kind: Any, seen: set[Any]) -> bool:
@@ -268,14 +260,3 @@ def _builds_itself(kind: Any, seen: set[Any]) -> bool:
     return definition.from_input is not None or any(
         _builds_itself(each.resolve_type(type_definition=definition), seen) for each in definition.fields
     )
-
-
-def _is_taken_as_it_is(kind: Any, registry: Any) -> bool:
-    """Whether strawberry hands the value of an argument of this type on unchanged."""
-    if type(kind) is StrawberryOptional:
-        kind = kind.of_type
-    if isinstance(kind, LazyType):
-        kind = kind.resolve_type()
-    if kind is GlobalID:
-        return False
-    return isinstance(kind, StrawberryEnumDefinition) or has_enum_definition(kind) or is_scalar(kind, registry)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from graphql import (
@@ -15,8 +15,6 @@ from graphql import (
     GraphQLSchema,
     Undefined,
     VariableDefinitionNode,
-    get_nullable_type,
-    is_leaf_type,
     is_non_null_type,
 )
 from graphql.execution.get_variable_signature import GraphQLVariableSignature, get_variable_signature
@@ -24,14 +22,17 @@ from graphql.execution.values import (
     VariableValues,
     VariableValueSource,
     get_variable_values,
-    input_is_nested_too_deeply,
 )
-from graphql.utilities import coerce_input_value
 from graphql.utilities.coerce_input_value import coerce_default_value
+
+from schema.execution.coercing import Coerce, coercion_of
 
 # As many errors as graphql-core tells of by default.
 ERRORS_MAX = 50
 IMMUTABLE = (str, int, float, bool, bytes, type(None), Decimal, datetime, date, time, UUID, Enum)
+
+# A variable, what graphql-core knows of it, how it is read, and what it is where it is not given.
+Known: TypeAlias = tuple[str, GraphQLVariableSignature, Coerce, Any]
 
 
 class Variables:
@@ -41,14 +42,13 @@ class Variables:
         self, schema: GraphQLSchema, nodes: Sequence[VariableDefinitionNode], *, hide_suggestions: bool
     ) -> None:
         self._schema, self._nodes, self._hide_suggestions = schema, nodes, hide_suggestions
-        self._known: list[tuple[str, GraphQLVariableSignature, bool, Any]] | None = []
+        self._known: list[Known] | None = []
         for node in nodes:
             signature = get_variable_signature(schema, node)
             if isinstance(signature, GraphQLError):
                 self._known = None
                 return
-            leaf = is_leaf_type(get_nullable_type(signature.type))
-            self._known.append((signature.name, signature, leaf, _absent(signature)))
+            self._known.append((signature.name, signature, coercion_of(signature.type), _absent(signature)))
 
     def read(self, given: dict[str, Any]) -> VariableValues | list[GraphQLError]:
         """Return the values, or the errors of a request whose values do not fit."""
@@ -63,12 +63,10 @@ class Variables:
         )
 
     @staticmethod
-    def _ordinary(
-        known: list[tuple[str, GraphQLVariableSignature, bool, Any]], given: dict[str, Any]
-    ) -> VariableValues | None:
+    def _ordinary(known: list[Known], given: dict[str, Any]) -> VariableValues | None:
         sources: dict[str, VariableValueSource] = {}
         coerced: dict[str, Any] = {}
-        for name, signature, leaf, absent in known:
+        for name, signature, coerce, absent in known:
             value = given.get(name, Undefined)
             sources[name] = VariableValueSource(signature, value)
             if value is Undefined:
@@ -76,12 +74,7 @@ class Variables:
                     return None
                 coerced.update(absent)
                 continue
-            if not leaf and input_is_nested_too_deeply(value, signature.type):
-                return None
-            read = coerce_input_value(value, signature.type)
-            if read is Undefined:
-                return None
-            coerced[name] = read
+            coerced[name] = coerce(value)
         return VariableValues(sources, coerced)
 
 

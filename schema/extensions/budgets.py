@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from inspect import isawaitable
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,7 @@ from graphql import GraphQLResolveInfo, GraphQLSchema, default_field_resolver
 
 from domain.budgets.operations import BudgetSpent, spend
 from domain.budgets.rules import Budget
+from schema.execution.guards import Guarded, Resolve
 from schema.extensions.access import members_of
 from schema.types.budgets import RateLimitedError, budget_of
 from schema.types.context import Context
@@ -24,10 +25,11 @@ def guard_budgets(schema: GraphQLSchema) -> None:
         budget = budget_of(field)
         if budget is not None:
             assert RateLimitedError.__name__ in members_of(field), f"{name} cannot answer that it is asked too often"
-            field.resolve = _guarded(field.resolve or default_field_resolver, budget)
+            guard = partial(_guarded, budget=budget)
+            field.resolve = Guarded(field.resolve or default_field_resolver, guard)
 
 
-def _guarded(resolve: Callable[..., Any], budget: Budget) -> Callable[..., Any]:
+def _guarded(resolve: Resolve, *, budget: Budget) -> Resolve:
     async def guarded(source: object, info: GraphQLResolveInfo[Any], /, **arguments: Any) -> Any:
         context: Context = info.context
         try:
@@ -48,7 +50,7 @@ def _guarded(resolve: Callable[..., Any], budget: Budget) -> Callable[..., Any]:
 
 
 def _card_of(arguments: dict[str, Any]) -> UUID | None:
-    """Return the card that the input names, if it names one."""
+    """Return the card that the input names, if it names one; a plan has made an object of the input already."""
     given = arguments.get("input")
-    named = given.get("cardId") if isinstance(given, dict) else None
+    named = given.get("cardId") if isinstance(given, dict) else getattr(given, "card_id", None)
     return key_of(named, "Card") if isinstance(named, str) else None

@@ -36,8 +36,8 @@ class Persisted:
     def __init__(self, trusted: TrustedDocuments, store: Store | None, *, size_max_bytes: int) -> None:
         self._trusted, self._store, self._size_max_bytes = trusted, store, size_max_bytes
 
-    async def find(self, query: str | None, *, document_id: str | None, automatic: str | None) -> str:
-        """Return the document to execute.
+    def find_here(self, query: str | None, *, document_id: str | None, automatic: str | None) -> str | None:
+        """Return the document to execute; None where the store has to be asked.
 
         Raises what TrustedDocuments raises, or PersistedQueryNotSupported where only the unknown hash was sent and
         sending the document with it would not help.
@@ -52,10 +52,18 @@ class Persisted:
                 raise
             if self._store is None or self._trusted.only:
                 raise PersistedQueryNotSupported from None
-            text = await self._stored(automatic.lower())
-            if text is None:
-                raise
+            return None
         assert text is not None, "there is a document or an id"
+        return text
+
+    async def find(self, query: str | None, *, document_id: str | None, automatic: str | None) -> str:
+        """As `find_here`, but for the store, which is asked. Raises PersistedQueryNotFound too."""
+        text = self.find_here(query, document_id=document_id, automatic=automatic)
+        if text is None:
+            assert automatic is not None, "only such a document is in the store"
+            text = await self._stored(automatic.lower())
+        if text is None:
+            raise PersistedQueryNotFound
         return text
 
     async def keep(self, text: str, *, automatic: str) -> None:

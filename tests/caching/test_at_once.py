@@ -13,6 +13,7 @@ import uvicorn
 
 from app import Application
 from domain.identity.revocations import Revocations
+from subscriptions.door import Door
 from subscriptions.draining import Server
 from subscriptions.http_connections import http_connection
 from subscriptions.server import GraphQLApp
@@ -50,13 +51,18 @@ async def over_sockets(asking: Client) -> AsyncIterator[Client]:
 def tasks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The methods of the requests that were not answered at once."""
     begun: list[str] = []
-    respond = GraphQLApp._respond
+    respond, begin = GraphQLApp._respond, Door.begin
 
     async def counted(self: GraphQLApp, request: Any, *rest: Any) -> None:
         begun.append(request.method)
         await respond(self, request, *rest)
 
+    def counted_too(self: Door, *given: Any) -> Any:
+        begun.append("POST")
+        return begin(self, *given)
+
     monkeypatch.setattr(GraphQLApp, "_respond", counted)
+    monkeypatch.setattr(Door, "begin", counted_too)
     return begun
 
 

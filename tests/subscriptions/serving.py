@@ -267,7 +267,7 @@ class Application:
     """`/graphql` without a router around it, as in the product."""
 
     def __init__(self, graphql: GraphQLApp) -> None:
-        self.graphql = graphql
+        self.graphql, self.door, self.door_path = graphql, graphql.door, "/graphql"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["path"] == "/graphql"
@@ -337,7 +337,7 @@ async def serving(
         ws_per_message_deflate=False,
         ws_ping_interval=None,
         timeout_graceful_shutdown=5,
-        **options,
+        **{"proxy_headers": False, **options},
     )
     server = Server(config, drain=app.graphql.drain)
     running = asyncio.create_task(server.serve())

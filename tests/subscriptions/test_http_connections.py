@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 
-from subscriptions.heads import Fixed, RawHeaders, Reply
+from subscriptions.heads import RawHeaders, Reply, Whole
 from subscriptions.http_connections import HttpConnection
 from tests.subscriptions.serving import Served, application, services_of, serving
 
@@ -115,30 +115,49 @@ class TestAnswers:
 
 
 class Knowing:
-    """An application that knows the answer to some requests, and fails at others."""
+    """A door that knows the answer to some requests, fails at others, and sends the rest to another one."""
 
-    def __init__(self) -> None:
-        self.app = application(services_of())
+    def __init__(self, door: Any) -> None:
+        self._door = door
         self.asked: list[bytes] = []
+        self.begun: list[bytes] = []
 
-    def at_once(self, scope: Any, body: bytes) -> bool:
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._door, name)
+
+    def at_once(self, _caller: Any, _peer: str, body: bytes) -> Whole | None:
         self.asked.append(body)
         if b"fails" in body:
             raise RuntimeError("no answer")
-        return b"known" in body and Reply(200, [], b"known by heart").send_whole(scope, [], Fixed([]))
+        return Whole(200, b"content-length: 14\r\n", b"known by heart") if b"known" in body else None
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.app(scope, receive, send)
+    def begin(self, caller: Any, peer: str, body: bytes) -> Any:
+        self.begun.append(body)
+        return self._door.begin(caller, peer, body)
+
+
+@pytest.fixture
+def knowing(monkeypatch: pytest.MonkeyPatch) -> list[Knowing]:
+    """The doors of the servers that are started."""
+    doors: list[Knowing] = []
+    opened = application
+
+    def with_door(*given: Any, **options: Any) -> Any:
+        app = opened(*given, **options)
+        doors.append(Knowing(app.door))
+        app.door = cast("Any", doors[-1])
+        return app
+
+    monkeypatch.setattr("tests.subscriptions.serving.application", with_door)
+    return doors
 
 
 class TestAtOnce:
     @pytest.mark.parametrize("together", [True, False])
-    async def test_what_is_known_is_answered_in_its_turn(self, together: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-        app = Knowing()
-        monkeypatch.setattr("tests.subscriptions.serving.application", lambda *_, **__: _with_graphql(app))
+    async def test_what_is_known_is_answered_in_its_turn(self, together: bool, knowing: list[Knowing]) -> None:
         names = ["known", "new", "known", "fails", "new", "known"]
         requests = [request(each) for each in names[:-1]] + [request(names[-1], connection="close")]
-        async with serving(services_of(), proxy_headers=False) as address:
+        async with serving(services_of()) as address:
             answers = await heard(address, *([b"".join(requests)] if together else requests))
         assert answers.count(b"HTTP/1.1 200 OK\r\n") == 6
         # Behind one that is being worked on, what is known waits for its turn, and is asked for as the others are.
@@ -147,20 +166,14 @@ class TestAtOnce:
             b"hello " + each.encode() for each in names
         ]
         assert found[0] == b"known by heart"
+        assert len(knowing[0].begun) == (0 if together else 3)
 
-    async def test_a_body_that_comes_later_is_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        app = Knowing()
-        monkeypatch.setattr("tests.subscriptions.serving.application", lambda *_, **__: _with_graphql(app))
+    async def test_a_body_that_comes_later_is_waited_for(self, knowing: list[Knowing]) -> None:
         whole = request("known", connection="close")
-        async with serving(services_of(), proxy_headers=False) as address:
+        async with serving(services_of()) as address:
             answer = await heard(address, whole[:-8], whole[-8:])
         assert b"hello known" in answer
-        assert app.asked == []
-
-
-def _with_graphql(app: Knowing) -> Any:
-    app.graphql = app.app.graphql  # type: ignore[attr-defined]
-    return app
+        assert knowing[0].asked == []
 
 
 class TestTime:
