@@ -17,8 +17,10 @@ from domain.ledger import queries as ledger
 from domain.mandates import queries as mandates
 from domain.messages import consents
 from domain.offers import queries as offers
+from domain.orders import overview
 from domain.orders import queries as orders
 from domain.orders.facts import OrderFacts, OrderPage
+from domain.orders.overview import Overview
 from domain.payments import top_ups
 from domain.pricing import queries as pricing
 from domain.pricing.queries import HistoryPage, ZonePrice
@@ -110,6 +112,10 @@ async def _profiles(viewers: list[Viewer]) -> list[UserFacts | None]:
     return await profiles(viewers=viewers)
 
 
+async def _overviews(keys: list[tuple[Viewer, OrderPage]]) -> list[Overview | None]:
+    return await overview.of_viewers(viewers=[viewer for viewer, _ in keys], pages=[page for _, page in keys])
+
+
 async def _orders_of_viewer(keys: list[tuple[Viewer, Page, OrderState | None]]) -> list[list[OrderFacts]]:
     pages = [OrderPage(page.limit, page.after_id, state) for _, page, state in keys]
     return await orders.of_viewers(viewers=[viewer for viewer, _, _ in keys], pages=pages)
@@ -161,6 +167,7 @@ async def _drives(keys: list[tuple[DrivingDistances, Location, Location]]) -> li
 # What every loader asks, given the clock.
 LOADS: Mapping[str, Callable[[Clock], Callable[[list[Any]], Awaitable[Sequence[Any]]]]] = {
     "profiles": lambda _: _profiles,
+    "overviews": lambda _: _overviews,
     "cards": lambda _: cards.by_ids,
     "cards_of_viewer": lambda _: _cards_of_viewer,
     "orders_of_viewer": lambda _: _orders_of_viewer,
@@ -205,6 +212,7 @@ JOINED: Mapping[str, int] = {
     "orders": KEYS_PER_LOAD_MAX,
     # A page has up to a hundred rows.
     "orders_of_viewer": 50,
+    "overviews": 50,
 }
 
 

@@ -40,6 +40,20 @@ async def by_ids(card_ids: Sequence[UUID]) -> dict[UUID, CardFacts]:
     return {facts.id: facts for facts in map(_read, await fetch(BY_IDS, card_ids))}
 
 
+def shown_of(
+    card_id: UUID,
+    brand: str,
+    tail: str,
+    created_at: str,
+    checked_at: str | None,
+    organisation_id: str | None,
+    unbound_at: str | None,
+) -> CardFacts:
+    """Return a card of texts as JSON has them."""
+    organisation = UUID(organisation_id) if organisation_id else None
+    return CardFacts(card_id, BRANDS[brand], tail, created_at, checked_at, organisation, unbound_at)
+
+
 def _read(row: Row) -> CardFacts:
     card_id, brand, tail, created_at, checked_at, organisation_id, unbound_at = row
     if isinstance(card_id, str):

@@ -69,7 +69,7 @@ class OrderPage(NamedTuple):
     state: OrderState | None
 
 
-def _made_by(user: str, *, before: str, state: str) -> str:
+def made_by(user: str, *, before: str, state: str) -> str:
     """Return the condition for the orders that a user has made and still sees; each argument is an expression."""
     belongs = organisations_where(OrganisationPermission.SEE_OWN_ORDERS, user=user)
     in_state = f" AND o.state = {state}" if state else ""
@@ -82,7 +82,7 @@ def _made_by(user: str, *, before: str, state: str) -> str:
 def _page(*, state: bool) -> Statement:
     """One page, of a user, before an order, of so many rows, in a state."""
     postgres, sqlite = (
-        f"WHERE {_made_by(f'{mark}1', before=f'{mark}2', state=f'{mark}4' if state else '')} "
+        f"WHERE {made_by(f'{mark}1', before=f'{mark}2', state=f'{mark}4' if state else '')} "
         f"ORDER BY o.id DESC LIMIT {mark}3"
         for mark in "$?"
     )
@@ -94,8 +94,8 @@ def _page(*, state: bool) -> Statement:
 
 def _pages(*, state: bool) -> Statement:
     """A page for each user of a list, before the order at the same place of another; the place comes last."""
-    postgres = _made_by("asked.user_id", before="asked.before", state="$4" if state else "")
-    sqlite = _made_by("asked.value", before="bound.value", state="?4" if state else "")
+    postgres = made_by("asked.user_id", before="asked.before", state="$4" if state else "")
+    sqlite = made_by("asked.value", before="bound.value", state="?4" if state else "")
     return Statement(
         postgres="SELECT page.* FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY "  # noqa: S608 - names of our own
         "AS asked (user_id, before, place) CROSS JOIN LATERAL "
@@ -176,11 +176,11 @@ async def by_ids(order_ids: Sequence[UUID]) -> dict[UUID, OrderFacts]:
 
 def _read(rows: Sequence[Row]) -> list[OrderFacts]:
     if rows and isinstance(rows[0][0], str):
-        return [_facts(_kept(row)) for row in rows]
-    return [_facts(row) for row in rows]
+        return [facts_of(_kept(row)) for row in rows]
+    return [facts_of(row) for row in rows]
 
 
-def _facts(row: Iterable[Any]) -> OrderFacts:
+def facts_of(row: Iterable[Any]) -> OrderFacts:
     (
         order_id, state, amount_fen, price_fen, failure, refund, review, reason,
         deadline, created, updated, card_id, offer_id, organisation_id, member_id, *_,

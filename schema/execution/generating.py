@@ -289,12 +289,13 @@ class Source:
         relation = simple.relation
         assert relation is not None
         key, group = self.fresh("key"), self.fresh("group")
+        given = self._given(simple) if relation.keyed_by_arguments else ""
         if simple.guarded is not None:
-            self.line(f"{key} = {self.bind('guarded', simple.guarded)}({value}, run)")
+            self.line(f"{key} = {self.bind('guarded', simple.guarded)}({value}, run{given})")
         elif isinstance(relation.by, str):
             self.line(f"{key} = {read(relation.by)}")
         else:
-            self.line(f"{key} = {self.bind('by', relation.by)}({value}, run.context)")
+            self.line(f"{key} = {self.bind('by', relation.by)}({value}, run.context{given})")
         slot = self.bind("slot", Slot(relation))
         self._slots.append(slot)
         self.line(f"{group} = groups_{slot}.get({key})")
@@ -308,16 +309,10 @@ class Source:
     def _put(self, field: FieldLike, simple: Simple, slot: str, within: bool) -> None:
         """Write the function that writes what was loaded: once for all that wait for it, if nothing below waits."""
         assert simple.relation is not None
-        assert simple.arguments is not None
-        arguments, loops = simple.arguments, self._loops
+        loops = self._loops
         self._loops, self._within = 2, within
         with self.function(f"put_{slot}", "groups, found"):
-            given = ""
-            if arguments.constant is None:
-                given = ", **arguments"
-                self.line(f"arguments = {self.bind('arguments', arguments)}.read(run)")
-            elif arguments.constant:
-                given = f", **{self.bind('constant', arguments.constant)}"
+            given = self._given(simple)
             finish = self.bind("finish", simple.relation.finish)
             shared = not _leads_on(field.completion)
             with self.block("for key, objects in groups.items():"):
@@ -339,6 +334,16 @@ class Source:
                         self.line(f"each[{field.key!r}] = part")
             self.line("return None")
         self._loops, self._within = loops, False
+
+    def _given(self, simple: Simple) -> str:
+        """Write what reads a field's arguments, and return how a call is given them."""
+        arguments = simple.arguments
+        assert arguments is not None
+        if arguments.constant is None:
+            name = self.fresh("arguments")
+            self.line(f"{name} = {self.bind('reading', arguments)}.read(run)")
+            return f", **{name}"
+        return f", **{self.bind('constant', arguments.constant)}" if arguments.constant else ""
 
     def _finish(self, field: FieldLike, call: str) -> None:
         self.line(f"finished = {call}")

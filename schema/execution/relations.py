@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 
@@ -19,7 +19,8 @@ class Relation(Protocol):
 
     `by` names the attribute that the key is, or reads it from the object and the context. `absent` is what no key leads
     to. `finish` makes the field's value of what was loaded and of the arguments, and of nothing else. What a `public`
-    one leads to is the same for everybody who has the object.
+    one leads to is the same for everybody who has the object. Where it is `keyed_by_arguments`, `by` takes these too,
+    and is no name.
     """
 
     @property
@@ -32,13 +33,16 @@ class Relation(Protocol):
     def public(self) -> bool: ...
 
     @property
+    def keyed_by_arguments(self) -> bool: ...
+
+    @property
     def finish(self) -> Callable[..., Any]: ...
 
     def loader(self, context: Any) -> Loader:
         """Return what loads it for one execution."""
 
-    def key(self, source: Any, context: Any) -> Hashable | None:
-        """Return the key of an object; None where there is nothing to load."""
+    def key(self, source: Any, context: Any, arguments: Mapping[str, Any]) -> Hashable | None:
+        """Return the key of an object; None where there is nothing to load. Raises what reading it raises."""
 
 
 # What loading has come to, values and errors, by relation and key.

@@ -87,8 +87,8 @@ def _guarded(guards: list[Guarded], resolve: Resolve) -> Simple | None:
 
 
 def _keying(relation: Relation) -> Resolve:
-    def resolve(source: object, info: Any, /, **_arguments: Any) -> Any:
-        return relation.key(source, info.context)
+    def resolve(source: object, info: Any, /, **arguments: Any) -> Any:
+        return relation.key(source, info.context, arguments)
 
     return resolve
 
@@ -160,7 +160,7 @@ def _reading(name: str) -> Resolve:
 def _relating(relation: Relation) -> Resolve:
     async def resolve(source: object, info: Any, /, **arguments: Any) -> Any:
         context = info.context
-        loaded = await load_one(relation, relation.key(source, context), context, info.outcomes)
+        loaded = await load_one(relation, relation.key(source, context, arguments), context, info.outcomes)
         return relation.finish(loaded, **arguments)
 
     return resolve

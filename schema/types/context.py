@@ -18,7 +18,8 @@ from domain.identity.queries import UserFacts
 from domain.identity.tokens import TokenAuthority
 from domain.identity.viewer import Viewer
 from domain.messages.consents import Standing
-from domain.orders.facts import OrderFacts
+from domain.orders.facts import OrderFacts, OrderPage
+from domain.orders.overview import Overview
 from domain.orders.policy import Policy
 from domain.orders.ports import ThirdParties
 from domain.organisations.watching import MembershipWatch
@@ -98,6 +99,7 @@ class Loaders(Lazy):
     """Relations by key. They join the loads of one moment and keep nothing, so no answer is older than its question."""
 
     profiles: Loader[Viewer, UserFacts | None]
+    overviews: Loader[tuple[Viewer, OrderPage], Overview | None]
     cards: Loader[UUID, CardFacts]
     cards_of_viewer: Loader[tuple[Viewer, Page], list[FuelCard]]
     orders_of_viewer: Loader[tuple[Viewer, Page, OrderState | None], list[OrderFacts]]

@@ -36,7 +36,7 @@ from schema.types.errors import to_user_error
 from schema.types.money import Money
 from schema.types.offers import Offer
 from schema.types.organisation_names import OrganisationName
-from schema.types.relations import by_viewer, relation
+from schema.types.relations import by_viewer, parts_of, relation
 from schema.types.relay import Connection, Node, global_id
 from schema.types.requirements import INTERNAL
 from schema.types.rows import OfRow
@@ -151,6 +151,8 @@ class Order(OfRow[RechargeOrder | OrderFacts], Node):
 
 
 OrderConnection = Connection[Order]
+# What can be loaded along with orders.
+CARD = parts_of(Order, "card")
 
 IDEMPOTENCY_KEY = (
     "8 to 64 visible ASCII characters, new for each intent. The same key with the same input gives the first result "

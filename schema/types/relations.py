@@ -6,7 +6,7 @@ To graphql-core and to strawberry such a field is an async resolver like another
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from typing import Any, Protocol, TypeAlias
@@ -24,8 +24,8 @@ class Loader(Protocol):
         """Return what there is under the key."""
 
 
-# An attribute of the object, or what reads the key from it and from who asks.
-By: TypeAlias = str | Callable[[Any, Context], Hashable | None]
+# An attribute of the object, or what reads the key from it, from who asks, and from the arguments if they are in it.
+By: TypeAlias = str | Callable[..., Hashable | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,12 +40,16 @@ class Relation:
     absent: Any
     loader_of: Callable[[Loaders], Loader]
     public: bool = False
+    keyed_by_arguments: bool = False
 
     def loader(self, context: Context) -> Loader:
         return self.loader_of(context.loaders)
 
-    def key(self, source: Any, context: Context) -> Hashable | None:
-        """Return the key; None where there is nothing to load."""
+    def key(self, source: Any, context: Context, arguments: Mapping[str, Any]) -> Hashable | None:
+        """Return the key; None where there is nothing to load. Raises what reading it raises."""
+        if self.keyed_by_arguments:
+            assert not isinstance(self.by, str), "an attribute takes no arguments"
+            return self.by(source, context, **arguments)
         if isinstance(self.by, str):
             key: Hashable | None = getattr(source, self.by)
             return key
@@ -68,18 +72,26 @@ def relation(
     by: By,
     absent: Any = None,
     public: bool = False,
+    keyed_by_arguments: bool = False,
     description: str,
     directives: Sequence[object] = (),
 ) -> Callable[[Any], Any]:
     """Declare a field by the static method that makes its value of what was loaded, and of the field's arguments.
 
     The method must do nothing else: it may be called once for all objects with the same key. A `public` field may be in
-    a fragment (see `schema.types.rows.Entity`).
+    a fragment (see `schema.types.rows.Entity`). `by` takes the arguments as well where they are in the key.
     """
 
     def declare(method: Any) -> Any:
         finish = method.__func__ if isinstance(method, staticmethod) else method
-        parts = Relation(by=by, finish=finish, absent=absent, loader_of=loader, public=public)
+        parts = Relation(
+            by=by,
+            finish=finish,
+            absent=absent,
+            loader_of=loader,
+            public=public,
+            keyed_by_arguments=keyed_by_arguments,
+        )
         return strawberry.field(resolver=_resolver(parts), description=description, directives=directives)
 
     return declare
@@ -97,7 +109,7 @@ def _resolver(parts: Relation) -> Callable[..., Awaitable[Any]]:
     """Return the resolver, whose signature is the method's behind `self` and `info`."""
 
     async def resolve(self: Any, info: Info, **arguments: Any) -> Any:
-        key = parts.key(self, info.context)
+        key = parts.key(self, info.context, arguments)
         loaded = parts.absent if key is None else await parts.loader(info.context).load(key)
         return parts.finish(loaded, **arguments)
 

@@ -142,6 +142,12 @@ class Connection(Generic[NodeType]):
     def of(cls, edges: Sequence[Edge[NodeType]], *, has_next_page: bool, after: str | None) -> Self:
         return cls(edges=list(edges), page_info=page_info(edges, has_next_page=has_next_page, after=after))
 
+    @classmethod
+    def shown(cls, rows: Sequence[Any], of: Callable[[Any], NodeType], *, first: int, after: str | None) -> Self:
+        """Return the page of rows that are sorted by their ids; one row more than it has tells of a next page."""
+        edges: list[Edge[NodeType]] = [Edge.of(Placed((row.id,), of(row))) for row in rows[:first]]
+        return cls.of(edges, has_next_page=len(rows) > first, after=after)
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -163,5 +169,4 @@ class Page:
         return self.first + 1
 
     def connection(self, rows: Sequence[Row], of: Callable[[Row], NodeType]) -> Connection[NodeType]:
-        edges: list[Edge[NodeType]] = [Edge.of(Placed((row.id,), of(row))) for row in rows[: self.first]]
-        return Connection[NodeType].of(edges, has_next_page=len(rows) > self.first, after=self.after)
+        return Connection[NodeType].shown(rows, of, first=self.first, after=self.after)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -9,20 +10,23 @@ import strawberry
 
 from domain.account.rules import OwnLimits
 from domain.identity.queries import UserFacts
+from domain.identity.viewer import Viewer as User
+from domain.orders.facts import OrderFacts
 from kernel.money import Money as Amount
+from models.cards import FuelCard
 from models.messages import UserPhone
 from schema.types import caching, costs
 from schema.types.access import Session, SessionConnection
 from schema.types.account import SpendingLimits
 from schema.types.cards import Card, CardConnection
-from schema.types.context import Info
+from schema.types.context import Context, Info
 from schema.types.enums import OrderState
 from schema.types.mandates import Mandate, MandateConnection
 from schema.types.messages import BoundPhone, MessageConsent
 from schema.types.money import Money
 from schema.types.orders import Order, OrderConnection
 from schema.types.organisations import Organisation
-from schema.types.relations import relation
+from schema.types.relations import parts_of, relation
 from schema.types.relay import Node, Page, global_id
 from schema.types.requirements import CARDS, DEVICES, PROFILE, RECHARGE
 from schema.types.scalars import DateTime, moment
@@ -33,6 +37,18 @@ from schema.types.wallet import TopUp, TopUpConnection
 ORGANISATIONS = 5
 First = Annotated[int, strawberry.argument(description="How many rows, from 1 to 100.")]
 After = Annotated[str | None, strawberry.argument(description="The `endCursor` of the page before.")]
+
+
+def page_of_viewer(_source: object, context: Context, *, first: int, after: str | None = None) -> tuple[User, Page]:
+    """Return whose page is asked for, and which. Raises PageSizeInvalid and CursorMalformed, as the one below does."""
+    page = Page.of(first, after, maximum=context.services.settings.page_size_max)
+    return context.signed_in, page
+
+
+def orders_of_viewer(
+    source: object, context: Context, *, first: int, after: str | None = None, state: OrderState | None = None
+) -> tuple[User, Page, OrderState | None]:
+    return *page_of_viewer(source, context, first=first, after=after), state
 
 
 @strawberry.type(directives=[caching.AS_ITS_PARENT], description="Who the viewer is.")
@@ -73,28 +89,32 @@ class Viewer:
         balance, held = sums
         return Wallet(balance=Money.of(balance), held=Money.of(held))
 
-    @strawberry.field(
+    @relation(
+        lambda loaders: loaders.cards_of_viewer,
+        by=page_of_viewer,
+        keyed_by_arguments=True,
         directives=[CARDS, costs.READS, costs.PAGE],
         description="The cards that the viewer may recharge, their own and shared ones, newest first.",
     )
-    async def cards(self, info: Info, first: First = 20, after: After = None) -> CardConnection:
-        page = Page.of(first, after, maximum=info.context.services.settings.page_size_max)
-        rows = await info.context.loaders.cards_of_viewer.load((info.context.signed_in, page))
-        return page.connection(rows, Card.of)
+    @staticmethod
+    def cards(rows: Sequence[FuelCard], first: First = 20, after: After = None) -> CardConnection:
+        return CardConnection.shown(rows, Card.of, first=first, after=after)
 
-    @strawberry.field(
-        directives=[RECHARGE, costs.READS, costs.PAGE], description="The orders that the viewer has made, newest first."
+    @relation(
+        lambda loaders: loaders.orders_of_viewer,
+        by=orders_of_viewer,
+        keyed_by_arguments=True,
+        directives=[RECHARGE, costs.READS, costs.PAGE],
+        description="The orders that the viewer has made, newest first.",
     )
-    async def orders(
-        self,
-        info: Info,
+    @staticmethod
+    def orders(
+        rows: Sequence[OrderFacts],
         first: First = 20,
         after: After = None,
         state: Annotated[OrderState | None, strawberry.argument(description="Only orders in this state.")] = None,
     ) -> OrderConnection:
-        page = Page.of(first, after, maximum=info.context.services.settings.page_size_max)
-        rows = await info.context.loaders.orders_of_viewer.load((info.context.signed_in, page, state))
-        return page.connection(rows, Order.of)
+        return OrderConnection.shown(rows, Order.of, first=first, after=after)
 
     @strawberry.field(
         directives=[RECHARGE, costs.READS, costs.PAGE],
@@ -173,3 +193,7 @@ class Viewer:
     @classmethod
     def of(cls, row: UserFacts) -> Self:
         return cls(profile=Profile.of(row), user_id=row.id)
+
+
+# What can be loaded along with the viewer.
+WALLET, ORDERS = parts_of(Viewer, "wallet"), parts_of(Viewer, "orders")

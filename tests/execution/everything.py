@@ -61,6 +61,12 @@ class Leaf(Sized):
     grid: list[list[int]] | None = None
 
 
+def numbered(source: Branch, context: Context, *, ahead: int = 1, colour: Colour | None = None) -> int | None:
+    if colour is Colour.RED:
+        raise ValueError("nothing is red there")
+    return source.number + few(ahead) if context.seed % 5 else None
+
+
 @strawberry.type
 class Branch(Named, Troubled):
     number: int
@@ -119,6 +125,11 @@ class Branch(Named, Troubled):
     @staticmethod
     def after(loaded: Any, times: int = 1, colour: Colour | None = None) -> list[Branch | None]:
         return [branch(*loaded) if loaded and colour is not Colour.RED else None] * few(times)
+
+    @relation("branches", by=numbered, keyed=True)
+    @staticmethod
+    def reached(loaded: Any, ahead: int = 1, colour: Colour | None = None) -> list[Branch | None]:
+        return [branch(*loaded) if loaded else None] * few(ahead)
 
     @relation("batches", by=lambda branch, context: f"g{branch.number}")
     @staticmethod

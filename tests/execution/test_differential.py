@@ -37,8 +37,21 @@ SCALARS: dict[str, Any] = {
 
 # What generated code writes; with other fields beside them it is seldom asked.
 SIMPLE = frozenset(
-    {"name", "code", "related", "next", "after", "birds", "guardedRelated", "double", "still", "number", "colour"}
-    | {"weight", "song", "wings", "strict"}
+    {
+        "name",
+        "code",
+        "related",
+        "next",
+        "after",
+        "reached",
+        "birds",
+        "guardedRelated",
+        "double",
+        "still",
+        "number",
+        "colour",
+    }
+    | {"colour", "weight", "song", "wings", "strict"}
 )
 
 

@@ -1,0 +1,125 @@
+"""What the page of an account shows: the user, the wallet, and a page of orders with their cards.
+
+PostgreSQL is sent one statement for all who ask. Rows are orders; the first one of a user brings the user's part, and
+the first one of each card the card, as JSON with texts for what is only shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+import orjson
+
+from domain.cards import facts as cards
+from domain.cards.facts import CardFacts
+from domain.identity.queries import UserFacts, profiles
+from domain.identity.viewer import Viewer
+from domain.ledger.postings import customer_held, customer_prepaid
+from domain.ledger.queries import wallets
+from domain.orders import facts as orders
+from domain.orders.facts import OrderFacts, OrderPage
+from kernel.money import Money
+from kernel.states import OrderState
+from models.lean import Row, Statement, fetch, in_one_statement
+from models.moments import shown
+
+
+class Overview(NamedTuple):
+    """The wallet is what can be spent and what is set aside; cards are those of the orders, by their ids."""
+
+    user: UserFacts
+    wallet: tuple[Money, Money]
+    orders: list[OrderFacts]
+    cards: dict[UUID, CardFacts]
+
+
+USER_PLACE = orders.PLACE + 1
+CARD_PLACE = orders.PLACE + 2
+
+
+def _credit(code: str) -> str:
+    return f"(SELECT -coalesce(sum(l.balance_fen), 0)::bigint FROM ledger_account l WHERE l.code = {code})"  # noqa: S608
+
+
+def _statement(*, state: bool) -> Statement:
+    """Of users, before orders, with the codes of their accounts, so many orders, in a state."""
+    made = orders.made_by("asked.user_id", before="asked.before", state="$6" if state else "")
+    user = f"u.display_name, {shown('u.created_at')}, {_credit('asked.prepaid')}, {_credit('asked.held')}"
+    card = (
+        f"c.brand, c.number_tail, {shown('c.created_at')}, {shown('c.checked_at')}, c.organisation_id, "
+        f"{shown('c.unbound_at')}"
+    )
+    return Statement(
+        postgres=f"SELECT {orders.POSTGRES_COLUMNS}, asked.place, "  # noqa: S608 - names of our own
+        "CASE WHEN row_number() OVER (PARTITION BY asked.place ORDER BY o.id DESC) = 1 "
+        f"THEN json_build_array({user}) END, "
+        "CASE WHEN row_number() OVER (PARTITION BY asked.place, o.card_id ORDER BY o.id DESC) = 1 "
+        f"THEN (SELECT json_build_array({card}) FROM fuel_card c WHERE c.id = o.card_id) END "
+        "FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) WITH ORDINALITY "
+        "AS asked (user_id, before, prepaid, held, place) JOIN user_account u ON u.id = asked.user_id "
+        f"LEFT JOIN LATERAL (SELECT * FROM recharge_order o WHERE {made} ORDER BY o.id DESC LIMIT $5) o ON TRUE "
+        "ORDER BY asked.place, o.id DESC",
+        sqlite="",
+    )
+
+
+OVERVIEWS, OVERVIEWS_IN_STATE = _statement(state=False), _statement(state=True)
+
+
+async def of_viewers(*, viewers: Sequence[Viewer], pages: Sequence[OrderPage]) -> list[Overview | None]:
+    """Return each viewer's own, with the page of their orders at the same place; None where the account is gone.
+
+    One statement on PostgreSQL for all pages of the same shape.
+    """
+    if not in_one_statement():
+        return await _one_by_one(viewers, pages)
+    found: list[Overview | None] = [None] * len(viewers)
+    shapes: dict[tuple[int, OrderState | None], list[int]] = {}
+    for place, page in enumerate(pages):
+        shapes.setdefault((page.first, page.state), []).append(place)
+    for (first, state), places in shapes.items():
+        ids = [viewers[place].user_id for place in places]
+        statement, rest = (OVERVIEWS, ()) if state is None else (OVERVIEWS_IN_STATE, (state,))
+        rows = await fetch(
+            statement,
+            ids,
+            [pages[place].after or orders.BEHIND_ALL for place in places],
+            [customer_prepaid(user_id) for user_id in ids],
+            [customer_held(user_id) for user_id in ids],
+            first,
+            *rest,
+        )
+        _read(rows, [viewers[place].user_id for place in places], places, found)
+    return found
+
+
+def _read(rows: Sequence[Row], ids: Sequence[UUID], places: Sequence[int], found: list[Overview | None]) -> None:
+    """Put what the rows say of each user where it was asked for."""
+    for row in rows:
+        place = row[orders.PLACE] - 1
+        if row[USER_PLACE] is not None:
+            name, created_at, balance_fen, held_fen = orjson.loads(row[USER_PLACE])
+            wallet = Money(balance_fen), Money(held_fen)
+            made = found[places[place]] = Overview(UserFacts(ids[place], name, created_at), wallet, [], {})
+        assert made is not None, "the first row of a user brings the user"
+        if row[0] is None:
+            continue
+        facts = orders.facts_of(row)
+        made.orders.append(facts)
+        if row[CARD_PLACE] is not None:
+            made.cards[facts.card_id] = cards.shown_of(facts.card_id, *orjson.loads(row[CARD_PLACE]))
+
+
+async def _one_by_one(viewers: Sequence[Viewer], pages: Sequence[OrderPage]) -> list[Overview | None]:
+    ids = [viewer.user_id for viewer in viewers]
+    users, sums = await profiles(viewers=viewers), await wallets(ids)
+    lists = await orders.pages_of(list(zip(ids, pages, strict=True)))
+    known = await cards.by_ids(list({each.card_id for page in lists for each in page}))
+    return [
+        Overview(user, wallet, page, {each.card_id: known[each.card_id] for each in page if each.card_id in known})
+        if user
+        else None
+        for user, wallet, page in zip(users, sums, lists, strict=True)
+    ]

@@ -1,0 +1,134 @@
+"""What the page of an account shows is read by one statement, and is what is read one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from domain.identity.scopes import Scope
+from domain.identity.viewer import Viewer
+from domain.ledger.postings import customer_held, customer_prepaid
+from domain.ledger.shards import shard_of
+from domain.orders import overview
+from domain.orders.facts import OrderPage
+from kernel.clock import utc_now
+from kernel.ids import new_id
+from kernel.settings import Settings
+from models.database import dialect
+from models.ledger import LedgerAccount
+from models.orders import RechargeOrder
+from models.reading import Way
+from resolvers import loaders
+from schema.execution.executor import GENERATES_AFTER
+from schema.root import build
+from schema.types.charges import Meter
+from schema.types.context import Context, Services
+from schema.types.relay import encode_cursor
+from subscriptions.execution import Executed, Executor
+from subscriptions.requests import GraphQLRequest
+from tests.factories import create_card, viewer_of
+from tests.orders.test_pages import ORDERS, create_world
+
+SCHEMA, BY_CORE = build(), build(compiles=False)
+ACCOUNT = """query Account($first: Int = 3, $after: String, $state: OrderState) { viewer {
+  profile { id displayName registeredAt } wallet { balance { fen } held { text } }
+  orders(first: $first, after: $after, state: $state) {
+    edges { cursor node { id state createdAt card { id maskedNumber boundAt } } } pageInfo { hasNextPage endCursor }
+  } } }"""
+TWICE = "{ viewer { a: orders(first: 1) { edges { node { id } } } b: orders(first: 2) { edges { node { id } } } } }"
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The statements that connections for reading alone are sent from now on."""
+    found: list[str] = []
+    read_only = Way.read_only
+    if read_only is not None:
+
+        def noted(text: str, arguments: Sequence[Any]) -> Coroutine[Any, Any, Any]:
+            found.append(text)
+            return read_only(text, arguments)
+
+        monkeypatch.setattr(Way, "read_only", noted)
+    return found
+
+
+async def put_money(viewer: Viewer) -> None:
+    shard, now = shard_of(viewer.user_id), utc_now()
+    for code, balance_fen in ((customer_prepaid, -705), (customer_held, -90)):
+        await LedgerAccount.create(
+            id=new_id(), code=code(viewer.user_id), shard=shard, balance_fen=balance_fen, version=1, created_at=now
+        )
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_together_is_as_one_by_one(database: str, seed: int) -> None:
+    world, orders = await create_world(seed)
+    await put_money(world.viewers[1])
+    card = await create_card(world.viewers[1], "1000111100000000002")
+    await RechargeOrder.filter(id__in=[order.id for order in orders[::3]]).update(card_id=card.id)
+    viewers = [*world.viewers, viewer_of(new_id()), *world.viewers]
+    pages = [world.some_page(orders) for _ in viewers[:-1]] + [OrderPage(0, None, None)]
+    found = await overview.of_viewers(viewers=viewers, pages=pages)
+    assert found == await overview._one_by_one(viewers, pages)
+    assert found[len(world.viewers)] is None
+    assert found[1] is not None
+    assert [each.fen for each in found[1].wallet] == [705, 90]
+
+
+class House:
+    """Asks as clients do: by an executor that comes to know the operation, and by one that executes by graphql-core."""
+
+    def __init__(self) -> None:
+        nobody, settings = cast(Any, None), Settings()
+        self.services = Services(
+            settings=settings, third_parties=nobody, policy=nobody, sealer=nobody, tokens=nobody, events=nobody,
+            stations=nobody, prices=nobody,
+        )  # fmt: skip
+        self.planned = Executor(SCHEMA, loaders=loaders.build)
+        self.core = Executor(BY_CORE, loaders=loaders.build)
+
+    async def ask(self, by: Executor, viewer: Viewer, text: str, variables: dict[str, Any]) -> bytes:
+        context = Context(self.services, viewer=viewer, locale="en", meter=Meter())
+        found = by.answer_bytes(by.prepare(GraphQLRequest(text, variables, None, None), context), context)
+        return (found if isinstance(found, Executed) else await found).body
+
+    async def known(self, viewer: Viewer, text: str, **variables: Any) -> bytes:
+        """Return the answer that is the same by both, when the operation is known well."""
+        for _ in range(GENERATES_AFTER + 2):
+            found = await self.ask(self.planned, viewer, text, variables)
+        assert found == await self.ask(self.core, viewer, text, variables)
+        return found
+
+
+async def test_an_account_takes_one_statement(database: str, sent: list[str]) -> None:
+    world, orders = await create_world(1)
+    house = House()
+    await put_money(world.viewers[0])
+    cursor = encode_cursor(orders[ORDERS // 2].id)
+    for viewer in world.viewers:
+        for variables in ({}, {"first": 50}, {"after": cursor}, {"state": "FAILED"}):
+            assert b'"errors"' not in await house.known(viewer, ACCOUNT, **variables)
+            sent.clear()
+            await house.ask(house.planned, viewer, ACCOUNT, variables)
+            assert len(sent) == (dialect() == "postgres")
+
+
+async def test_what_cannot_be_read_along_is_read_where_it_stands(database: str, sent: list[str]) -> None:
+    world, _ = await create_world(2)
+    house, viewer = House(), world.viewers[0]
+    assert b'"errors"' not in await house.known(viewer, TWICE)
+    assert b"PAGE_SIZE_INVALID" in await house.known(viewer, ACCOUNT, first=0)
+    assert b"CURSOR_INVALID" in await house.known(viewer, ACCOUNT, after="nonsense")
+    assert await house.known(viewer_of(new_id()), ACCOUNT) == b'{"data":{"viewer":null}}'
+
+
+async def test_who_may_not_have_orders_reads_none(database: str, sent: list[str]) -> None:
+    world, _ = await create_world(3)
+    house, viewer = House(), replace(world.viewers[0], scopes=frozenset({Scope.PROFILE}))
+    refused = await house.known(viewer, ACCOUNT)
+    assert b"FORBIDDEN" in refused
+    assert all("recharge_order" not in each and "ledger_account" not in each for each in sent)
