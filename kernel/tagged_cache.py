@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from kernel.exact import exact
+
 T = TypeVar("T")
 
 # What the tables take for each entry, measured; its value and its key are on top of that.
@@ -51,6 +53,7 @@ class TaggedCache(Generic[T]):
         self._size_max_bytes, self.clock = size_max_bytes, clock
         self._entries: OrderedDict[Hashable, _Entry[T]] = OrderedDict()
         self._tagged: dict[str, set[Hashable]] = {}
+        self._tags_last: frozenset[str] = frozenset()
         self._fills: set[Fill] = set()
         self.size_bytes = 0
         self.open_until = float("inf")
@@ -124,6 +127,11 @@ class TaggedCache(Generic[T]):
     def _put(self, key: Hashable, value: T, tags: frozenset[str], expires_at: float, size_bytes: int) -> None:
         if key in self._entries:
             self._drop(key)
+        if isinstance(key, tuple):
+            # Variables are as they were encoded, and requests may be parts of what was read.
+            key = tuple(exact(part) if isinstance(part, bytes) else part for part in key)
+        # Most are made of the same, and a set takes more than its tags.
+        tags = self._tags_last = self._tags_last if tags == self._tags_last else tags
         size_bytes += BYTES_PER_ENTRY + BYTES_PER_TAG * len(tags)
         self._entries[key] = _Entry(value, tags, expires_at, size_bytes)
         self.size_bytes += size_bytes

@@ -14,6 +14,7 @@ from prometheus_client import Counter
 from domain.events import purges
 from domain.identity.viewer import Viewer
 from domain.pricing import queries as pricing
+from kernel.exact import exact
 from kernel.tagged_cache import Fill, TaggedCache
 from schema.types.caching import Keeping
 from schema.types.charges import Price
@@ -154,7 +155,9 @@ class KeptAnswers:
         if executed.failed or executed.refused is not None or executed.extensions:
             return executed
         lasts_s -= (context.now - begun_at).total_seconds()
-        executed = executed._replace(keeping=keeping, fresh_until=self._cache.clock() + lasts_s)
+        executed = executed._replace(
+            body=exact(executed.body), keeping=keeping, fresh_until=self._cache.clock() + lasts_s
+        )
         counted = (meter.fields - before[0], meter.types - before[1]) if meter else (0, 0)
         price = context.charge.price if context.charge else Price()
         kept = Kept(executed, *counted, price)

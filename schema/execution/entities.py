@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 import orjson
 from graphql import GraphQLObjectType
 
+from kernel.exact import exact
 from schema.execution.typing import class_of
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Site:
 
     def keep(self, run: Run, key: Hashable, written: Any) -> None:
         try:
-            body = orjson.dumps(written, default=str)
+            body = exact(orjson.dumps(written, default=str))
         except TypeError:
             # The whole answer cannot be encoded either.
             return

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+import orjson
 import pytest
 from graphql import GraphQLObjectType
 
@@ -341,3 +343,33 @@ async def test_without_room_everything_is_executed(schema: Schema) -> None:
     await house.ask(STATION)
     await house.ask(STATION)
     assert house.kitchen.cooked == 2
+
+
+async def test_what_is_kept_takes_no_more_than_is_counted(schema: Schema, house: House) -> None:
+    """Variables and answers come from orjson, which takes several times what it writes."""
+    house.cache = TaggedCache(1 << 22)
+    house.kept = KeptAnswers(house.cache, schema)
+
+    async def ask(number: int) -> None:
+        letters, context = b'{"query": "A", "variables": {"number": %d}}' % number, house.context()
+        house.kitchen.answers.append(Executed(orjson.dumps({"data": ["station"] * 250})))
+        prepared = house.prepared(STATION, {"number": number})
+        found = house.kept.answer(prepared, context, house.kitchen)
+        assert isinstance(found, Executed) or await found
+        keeping = house.schema.keeping(prepared.known, prepared.operation)
+        assert keeping is not None
+        house.kept.know(letters, prepared, context, keeping)
+
+    for number in range(20):
+        await ask(number)
+    before_bytes = house.cache.size_bytes
+    tracemalloc.start()
+    try:
+        for number in range(20, 300):
+            await ask(number)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    counted = house.cache.size_bytes - before_bytes
+    assert len(house.cache) == 2 * 300 + 1
+    assert 0.7 * counted < taken < counted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from inspect import isawaitable
 from random import Random
 from typing import Any, cast
@@ -13,6 +14,8 @@ from graphql import ExecutionResult, GraphQLObjectType, parse, specified_rules, 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kernel import exact as exact_module
+from schema.execution import entities
 from schema.execution.documents import OperationCache
 from schema.execution.executor import Executor
 from tests.execution.comparing import alike, shown
@@ -200,3 +203,19 @@ async def test_an_execution_that_may_keep_nothing_does_as_before() -> None:
     assert context.loaded
     assert context.meter == Meter(fields=3 + 1, types=4)
     assert not house.world.fragments
+
+
+async def test_fragments_take_no_more_than_is_counted() -> None:
+    """They are encoded by orjson, which takes several times what it writes."""
+    house = House()
+    tracemalloc.start()
+    try:
+        await house.ask(house.by_fragments, STAMPS, {"start": 0})
+        await house.ask(house.by_fragments, STAMPS, {"start": 0})
+        made = tracemalloc.take_snapshot()
+    finally:
+        tracemalloc.stop()
+    encoded = made.filter_traces([tracemalloc.Filter(True, exact_module.__file__)]).statistics("filename")
+    assert 0 < sum(each.size for each in encoded) < house.world.fragments.size_bytes
+    encoding = made.filter_traces([tracemalloc.Filter(True, entities.__file__)]).statistics("lineno")
+    assert all(each.size < 1024 * each.count for each in encoding)
