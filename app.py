@@ -13,12 +13,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
+from uvicorn.config import Config
 
 from domain.budgets.operations import Budgets
 from domain.identity.tokens import authority
@@ -268,7 +268,7 @@ def main() -> int:
     # What is there by now stays; a full collection that walks it would stop every request for a tenth of a second.
     gc.collect()
     gc.freeze()
-    config = uvicorn.Config(
+    config = Config(
         app,
         host=settings.host,
         port=settings.port,

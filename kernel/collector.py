@@ -10,16 +10,39 @@ import gc
 import os
 from contextlib import ExitStack
 
-from kernel.hiding import hidden
+from kernel.hiding import hidden, stood_in
 
-# httpx's command line, uvicorn's reloading, and the SDK to which Redis's client gives figures where code asks it to.
-UNUSED = ("httpx._main", "opentelemetry.sdk.metrics", "watchfiles")
+# httpx's command line, uvicorn's reloading, and that to which Redis's client gives figures where code asks it to.
+UNUSED = ("httpx._main", "opentelemetry.metrics", "opentelemetry.sdk.metrics", "watchfiles")
+# Libraries import these only to pass on what is in them, or to use it where nobody here asks them to.
+PASSED_ON = (
+    # The reader of dates of strawberry's own scalar, which the schema has another one for.
+    "dateutil",
+    "dateutil.parser",
+    # The names of characters in HTML, for reading it; the house only writes it.
+    "html.entities",
+    # A server of its own for metrics.
+    "http.server",
+    "wsgiref.simple_server",
+    # The configuration of logs by uvicorn; the house has its own.
+    "logging.config",
+    # The settings' command line.
+    "pydantic_settings.sources.providers.cli",
+    # Redis's clusters, which `kernel/pubsub.py` loads where there is one.
+    "redis.asyncio.cluster",
+    "redis.asyncio.keyspace_notifications",
+    "redis.cluster",
+    "redis.keyspace_notifications",
+    # uvicorn's command line; the house starts it by itself.
+    "uvicorn.main",
+)
 
 gc.disable()
 # Pydantic would read the metadata of every installed distribution to find plugins.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 _meanwhile = ExitStack()
 _meanwhile.enter_context(hidden(*UNUSED))
+_meanwhile.enter_context(stood_in(*PASSED_ON))
 
 
 def loaded(*, for_good: bool) -> None:

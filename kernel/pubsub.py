@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import Redis
-from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from kernel.settings import Settings
+
+if TYPE_CHECKING:
+    from redis.asyncio.cluster import RedisCluster
 
 REDIS_MAJOR_MIN = 7
 REDIS_TIMEOUT_S = 5.0
@@ -47,6 +49,8 @@ def single(url: str) -> Redis:
 
 def cluster(url: str) -> RedisCluster:
     """Return a client of the whole cluster, which is found through the node at the address."""
+    from redis.asyncio.cluster import RedisCluster  # noqa: PLC0415 -- a process without a cluster does not load it.
+
     return RedisCluster.from_url(
         url,
         protocol=2,

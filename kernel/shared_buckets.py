@@ -16,11 +16,10 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from itertools import chain
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from prometheus_client import Counter
 from redis.asyncio import Redis
-from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import RedisError
 
 from kernel.batches import Batches
@@ -31,6 +30,9 @@ from kernel.logs import get_logger
 from kernel.pubsub import ShardingUnsupported, cluster, is_cluster, single
 from kernel.settings import Settings
 from kernel.tasks import cancel_and_wait, spawn
+
+if TYPE_CHECKING:
+    from redis.asyncio.cluster import RedisCluster
 
 log = get_logger(__name__)
 

@@ -16,8 +16,6 @@ import asyncpg
 from tortoise import Tortoise
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.context import TortoiseContext
-from tortoise.migrations.api.migrate import migrate as migrate_with_config
-from tortoise.migrations.recorder import MigrationRecorder
 from tortoise.transactions import in_transaction as tortoise_transaction
 
 from kernel.clock import utc_now
@@ -147,6 +145,8 @@ def alone_connections(settings: Settings) -> int:
 
 async def migrate(url: str) -> None:
     """Create or update the tables at the address, and the ledger's months; running it again changes nothing."""
+    from tortoise.migrations.api.migrate import migrate as migrate_with_config  # noqa: PLC0415 -- a server does not.
+
     settings = patient(get_settings())
     configuration = config(url, settings)
     if url.startswith("sqlite"):
@@ -163,6 +163,8 @@ async def migrate(url: str) -> None:
 
 async def pending_migrations() -> list[str]:
     """Return the names of the migrations that the open database has not seen yet, in their order."""
+    from tortoise.migrations.recorder import MigrationRecorder  # noqa: PLC0415 -- a server does not migrate.
+
     rows = await MigrationRecorder(Tortoise.get_connection("default")).applied_migrations()
     applied = {key.name for key in rows}
     found = (path.stem for path in (Path(__file__).parent / "migrations").glob("[0-9]*.py"))

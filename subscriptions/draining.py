@@ -13,7 +13,8 @@ from time import monotonic
 from types import FrameType
 from typing import Any, Protocol
 
-import uvicorn
+import uvicorn.server
+from uvicorn.config import Config
 
 from kernel.logs import get_logger
 from kernel.tasks import spawn
@@ -96,10 +97,10 @@ class Drain:
         log.info("drain.ended")
 
 
-class Server(uvicorn.Server):
+class Server(uvicorn.server.Server):
     """uvicorn, which drains before it shuts down, and whose process ends in time whatever hangs."""
 
-    def __init__(self, config: uvicorn.Config, *, drain: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, config: Config, *, drain: Callable[[], Awaitable[None]]) -> None:
         super().__init__(config)
         self._drain = drain
         self._stopping_since_s: float | None = None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from broadcaster import Event
 from broadcaster._backends.base import BroadcastBackend
 from redis.asyncio import Redis
-from redis.asyncio.cluster import RedisCluster
 
 from kernel.backoff import Backoff
 from kernel.logs import get_logger
@@ -17,6 +16,9 @@ from kernel.pubsub import ShardedPublisher, cluster, is_cluster, single
 from kernel.tasks import cancel_and_wait, spawn
 from subscriptions.backends import MESSAGES_QUEUED_MAX
 from subscriptions.links import CONFIRMATION_TIMEOUT_S, SHARDED, Link
+
+if TYPE_CHECKING:
+    from redis.asyncio.cluster import RedisCluster
 
 log = get_logger(__name__)
 

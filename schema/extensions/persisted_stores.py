@@ -7,15 +7,17 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import aclosing, asynccontextmanager
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from redis.asyncio import Redis
-from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import RedisError
 
 from kernel.logs import get_logger
 from kernel.pubsub import ShardingUnsupported, cluster, is_cluster, single
 from kernel.settings import Settings
+
+if TYPE_CHECKING:
+    from redis.asyncio.cluster import RedisCluster
 
 log = get_logger(__name__)
 

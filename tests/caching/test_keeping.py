@@ -356,7 +356,7 @@ async def test_what_is_kept_takes_no_more_than_is_counted(schema: Schema, house:
         prepared = house.prepared(STATION, {"number": number})
         found = house.kept.answer(prepared, context, house.kitchen)
         assert isinstance(found, Executed) or await found
-        keeping = house.schema.keeping(prepared.known, prepared.operation)
+        keeping = house.schema.keeping(house.schema.document(STATION), prepared.operation)
         assert keeping is not None
         house.kept.know(letters, prepared, context, keeping)
 
