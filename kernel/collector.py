@@ -11,6 +11,7 @@ import os
 from contextlib import ExitStack
 
 from kernel.hiding import hidden, stood_in
+from kernel.lighter_dataclasses import made_later
 
 # httpx's command line, uvicorn's reloading, and that to which Redis's client gives figures where code asks it to.
 UNUSED = ("httpx._main", "opentelemetry.metrics", "opentelemetry.sdk.metrics", "watchfiles")
@@ -43,6 +44,7 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 _meanwhile = ExitStack()
 _meanwhile.enter_context(hidden(*UNUSED))
 _meanwhile.enter_context(stood_in(*PASSED_ON))
+_meanwhile.enter_context(made_later())
 
 
 def loaded(*, for_good: bool) -> None:

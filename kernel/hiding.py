@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 
 @contextmanager
@@ -57,7 +57,10 @@ def is_nothing(value: object) -> bool:
 class _StandIn(ModuleType):
     """A module that has whatever it is asked for, and that is of no use."""
 
-    __path__: ClassVar[list[str]] = []
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        # As of a package, so that modules below it can stand in as well.
+        self.__path__ = []
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
