@@ -73,3 +73,19 @@ def test_each_module_that_something_stands_in_for_is_one_that_would_be_loaded() 
         timeout=120,
     ).stdout.split()
     assert set(PASSED_ON) <= set(loaded)
+
+
+def test_a_cluster_is_loaded_where_there_is_one() -> None:
+    ended = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import app; from kernel.pubsub import cluster; print(type(cluster('redis://127.0.0.1:1')).__module__)",
+        ],
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert ended.stdout.strip() == "redis.asyncio.cluster"
