@@ -20,8 +20,9 @@ from redis.backoff import NoBackoff
 from domain.events import signals
 from domain.events.telling import telling
 from kernel.backoff import Backoff
+from kernel.lean_redis import LeanRedis
 from kernel.logs import get_logger
-from kernel.pubsub import ShardedPublisher, publish_all
+from kernel.pubsub import ShardedPublisher
 from kernel.settings import Settings
 from kernel.tasks import spawn
 
@@ -43,7 +44,7 @@ class RedisPublisher:
     """
 
     def __init__(self, url: str, *, sharded: bool = False) -> None:
-        self._client = connect(url)
+        self._client = LeanRedis(connect(url))
         self._shards = ShardedPublisher(url) if sharded else None
 
     async def publish(self, channel: str, message: Any) -> None:
@@ -51,7 +52,7 @@ class RedisPublisher:
 
     async def publish_all(self, messages: Sequence[tuple[str, str]]) -> None:
         if self._shards is None:
-            await publish_all(self._client, messages)
+            await self._client.publish_all(messages)
             return
         for channel, message in messages:
             await self._shards.publish(channel, message)

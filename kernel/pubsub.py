@@ -7,8 +7,6 @@ the traffic grows with the cluster. It works on a single Redis as well.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import Redis
@@ -58,14 +56,6 @@ def cluster(url: str) -> RedisCluster:
         socket_connect_timeout=REDIS_TIMEOUT_S,
         retry=Retry(NoBackoff(), CLUSTER_RETRIES_MAX),
     )
-
-
-PUBLISH_ALL = "for i = 1, #ARGV, 2 do redis.call('PUBLISH', ARGV[i], ARGV[i + 1]) end"
-
-
-async def publish_all(client: Redis, messages: Sequence[tuple[str, str]]) -> None:
-    """Publish messages with their channels, in their order, in one call. Raises redis's own errors."""
-    await client.eval(PUBLISH_ALL, 0, *chain.from_iterable(messages))
 
 
 async def is_cluster(url: str) -> bool:

@@ -19,12 +19,12 @@ from itertools import chain
 from typing import TYPE_CHECKING, cast
 
 from prometheus_client import Counter
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from kernel.batches import Batches
 from kernel.buckets import Buckets, Draw, Level, MemoryBuckets, level_of
 from kernel.joined_takes import JoinedTakes
+from kernel.lean_redis import LeanRedis
 from kernel.leases import IDLE_S, Leases
 from kernel.logs import get_logger
 from kernel.pubsub import ShardingUnsupported, cluster, is_cluster, single
@@ -111,7 +111,7 @@ class RedisBuckets:
     def __init__(self, url: str, *, keys_max: int, sharded: bool = False) -> None:
         self._url, self._sharded = url, sharded
         self._near = MemoryBuckets(keys_max=keys_max)
-        self._client: Redis | RedisCluster | None = None
+        self._client: LeanRedis | RedisCluster | None = None
         self._in_cluster = False
         self._paused_until_s = 0.0
         self._calls = asyncio.Semaphore(CALLS_MAX)
@@ -294,10 +294,10 @@ class RedisBuckets:
                 self._paused_until_s = time.monotonic() + REDIS_PAUSE_S
                 return None
 
-    async def _connected(self) -> Redis | RedisCluster:
+    async def _connected(self) -> LeanRedis | RedisCluster:
         if self._client is None:
             self._in_cluster = self._sharded and await is_cluster(self._url)
-            self._client = cluster(self._url) if self._in_cluster else single(self._url)
+            self._client = cluster(self._url) if self._in_cluster else LeanRedis(single(self._url))
         return self._client
 
 

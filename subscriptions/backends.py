@@ -14,7 +14,8 @@ from typing import Any
 from broadcaster import Event
 from broadcaster._backends.base import BroadcastBackend
 
-from kernel.pubsub import publish_all, single
+from kernel.lean_redis import LeanRedis
+from kernel.pubsub import single
 from subscriptions.links import Link
 
 MESSAGES_QUEUED_MAX = 1_024
@@ -56,6 +57,7 @@ class RedisBackend(Link, BroadcastBackend):
 
     def __init__(self, url: str, *, messages_queued_max: int = MESSAGES_QUEUED_MAX) -> None:
         self._client = single(url)
+        self._out = LeanRedis(self._client)
         super().__init__(self._client.connection_pool, asyncio.Queue(messages_queued_max))
 
     async def connect(self) -> None:
@@ -64,15 +66,15 @@ class RedisBackend(Link, BroadcastBackend):
 
     async def disconnect(self) -> None:
         await self.close()
-        await self._client.aclose()
+        await self._out.aclose()
 
     async def publish(self, channel: str, message: Any) -> None:
         """Hand one message to Redis. Raises redis.exceptions.RedisError where Redis did not take it."""
-        await self._client.publish(channel, message)
+        await self._out.publish(channel, message)
 
     async def publish_all(self, messages: Sequence[tuple[str, str]]) -> None:
         """Hand messages with their channels to Redis, in their order. Raises redis.exceptions.RedisError."""
-        await publish_all(self._client, messages)
+        await self._out.publish_all(messages)
 
     async def next_published(self) -> Event:
         return await self._arrived.get()
