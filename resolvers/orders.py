@@ -60,10 +60,10 @@ async def create_recharge(info: Info, input: Given[CreateRechargeInput]) -> Crea
         names_offer=input.offer_id is not None,
         offer_id=key_of(input.offer_id or "", "Offer"),
     )
-    row = await operations.create(
+    created = await operations.create_for_show(
         viewer=context.signed_in, wanted=wanted, policy=context.services.policy, now=context.now
     )
-    return CreateRechargeSuccess.of(row)
+    return CreateRechargeSuccess.of(created)
 
 
 @payload

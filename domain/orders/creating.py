@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
 from domain.account.rules import check_own_limits
 from domain.cards import queries as cards
+from domain.cards.facts import CardFacts
 from domain.cards.queries import CardNotFound
 from domain.identity import idempotency
 from domain.identity.idempotency import IdempotencyConflict
@@ -78,8 +80,15 @@ class Making:
         return Money(self.offer.price_fen) if self.offer else self.amount
 
 
+class Created(NamedTuple):
+    """An order, and its card as it was a moment before, where that was looked at."""
+
+    order: RechargeOrder
+    card: CardFacts | None = None
+
+
 # An order that was made, or the id of the one that the same key has made before.
-Made = RechargeOrder | UUID
+Made = Created | UUID
 
 
 async def at_once(making: Making) -> Made | None:
@@ -104,7 +113,7 @@ async def at_once(making: Making) -> Made | None:
         written = await (writing.together.load(new) if joins else writing.alone(new))
     except NotWritten:
         return None
-    return order if written else None
+    return Created(order, card.facts) if written else None
 
 
 @transactional
@@ -128,7 +137,7 @@ async def in_turn(making: Making) -> Made:
         await offers.reserve(offer=offer, order_id=order.id, user_id=viewer.user_id, brand=card.brand, now=now)
     written = await writing.write(_new(making, order, found.turn))
     assert written, "the user is locked"
-    return order
+    return Created(order)
 
 
 def _question(making: Making) -> Question:

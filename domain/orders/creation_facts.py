@@ -10,16 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
 
 from domain.account.rules import OwnLimits
+from domain.cards.facts import BRANDS, CardFacts
 from domain.risk.rules import Facts
-from kernel.states import CardBrand
 from models.joining import Joined
 from models.lean import Row, Statement, fetch, read_uuid
+from models.moments import read_kept, read_kept_or_none, shown
 
+MOMENTS = ("card.created_at", "card.checked_at")
 SPENT = "mine.user_id = asked.user_id AND mine.state <> 'FAILED'"
 # The same card may be bound by several users; its digest finds it with all of them.
 # The order is there for the planner: the index that has it is that of the user, and not the one of all unpaid orders.
@@ -30,7 +33,7 @@ UNPAID = " UNION ALL ".join(
 )
 FACTS = f"""
 SELECT known.input_hash, known.result_id,
-    card.user_id AS card_user_id, card.organisation_id, card.brand, card.number_tail,
+    card.id, card.user_id AS card_user_id, card.organisation_id, card.brand, card.number_tail, {{moments}},
     own.per_recharge_fen, own.per_day_fen,
     (SELECT COALESCE(SUM(mine.amount_fen), 0) FROM recharge_order mine
         WHERE {SPENT} AND mine.created_at >= asked.day) AS spent_today_fen,
@@ -62,14 +65,17 @@ ASKED_SQLITE = """(
         json_extract(value, '$.day') AS day, json_extract(value, '$.since') AS since
     FROM json_each(?1) LIMIT {limit}
 ) AS asked"""
+SHOWN, KEPT = ", ".join(map(shown, MOMENTS)), ", ".join(MOMENTS)
 # More than these wait for the next statement.
 AT_ONCE_MAX = 20
 
 
 def _reading(limit: int) -> Statement:
     return Statement(
-        postgres=FACTS.format(asked=ASKED_POSTGRES.format(limit=limit), unpaid=UNPAID, turn="account.xmin::text"),
-        sqlite=FACTS.format(asked=ASKED_SQLITE.format(limit=limit), unpaid=UNPAID, turn="''"),
+        postgres=FACTS.format(
+            asked=ASKED_POSTGRES.format(limit=limit), unpaid=UNPAID, moments=SHOWN, turn="account.xmin::text"
+        ),
+        sqlite=FACTS.format(asked=ASKED_SQLITE.format(limit=limit), unpaid=UNPAID, moments=KEPT, turn="''"),
     )
 
 
@@ -88,13 +94,15 @@ class Question:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class CardFacts:
-    """A card that is bound. Whether the viewer may recharge it is for whoever asks to say."""
+class BoundCard(NamedTuple):
+    """A card that is bound, and by whom. Whether the viewer may recharge it is for whoever asks to say."""
 
     user_id: UUID
-    organisation_id: UUID | None
-    brand: CardBrand
+    facts: CardFacts
+
+    @property
+    def organisation_id(self) -> UUID | None:
+        return self.facts.organisation_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,7 @@ class CreationFacts:
 
     turn: str
     known: Known | None
-    card: CardFacts | None
+    card: BoundCard | None
     own: OwnLimits
     risk: Facts
 
@@ -155,21 +163,21 @@ def text_of_json(value: object) -> str:
 
 
 def _facts(row: Row) -> CreationFacts:
-    input_hash, brand = row["input_hash"], row["brand"]
+    (
+        input_hash, result_id, card_id, card_user_id, organisation_id, brand, tail, created_at, checked_at,
+        per_recharge_fen, per_day_fen, spent_today_fen, unpaid_orders, of_user_fen, of_card_fen, turn,
+    ) = row  # fmt: skip
+    card = None
+    if card_id is not None:
+        if isinstance(card_id, str):
+            created_at, checked_at = read_kept(created_at), read_kept_or_none(checked_at)
+        organisation = read_uuid(organisation_id) if organisation_id is not None else None
+        facts = CardFacts(read_uuid(card_id), BRANDS[brand], tail, created_at, checked_at, organisation, None)
+        card = BoundCard(read_uuid(card_user_id), facts)
     return CreationFacts(
-        turn=row["turn"] or "",
-        known=Known(input_hash, read_uuid(row["result_id"])) if input_hash is not None else None,
-        card=CardFacts(read_uuid(row["card_user_id"]), _uuid_or_none(row["organisation_id"]), CardBrand(brand))
-        if brand is not None
-        else None,
-        own=OwnLimits(row["per_recharge_fen"], row["per_day_fen"]),
-        risk=Facts(
-            spent_today_fen=int(row["spent_today_fen"]),
-            unpaid_orders=row["unpaid_orders"],
-            unreviewed_fen=int(max(row["unreviewed_of_user_fen"], row["unreviewed_of_card_fen"])),
-        ),
+        turn=turn or "",
+        known=Known(input_hash, read_uuid(result_id)) if input_hash is not None else None,
+        card=card,
+        own=OwnLimits(per_recharge_fen, per_day_fen),
+        risk=Facts(int(spent_today_fen), unpaid_orders, int(max(of_user_fen, of_card_fen))),
     )
-
-
-def _uuid_or_none(value: object) -> UUID | None:
-    return read_uuid(value) if value is not None else None

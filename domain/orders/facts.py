@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
+from domain.cards.facts import CardFacts
 from domain.organisations.reaching import organisations_where
+from kernel.clock import written
 from kernel.organisation_states import OrganisationPermission
 from kernel.states import FailureKind, OrderState, RefundState, ReviewReason, ReviewState
 from models.lean import Row, Statement, fetch
 from models.moments import read_kept, shown
+from models.orders import RechargeOrder
 
 # Members of these are equal to their texts, and are found by them faster than by calling the class.
 STATES: dict[str, OrderState] = {each: each for each in OrderState}
@@ -168,6 +171,19 @@ async def pages_of(asked: Sequence[tuple[UUID, OrderPage]]) -> list[list[OrderFa
 async def seen_by(user_id: UUID, order_id: UUID) -> OrderFacts | None:
     """Return an order that the user has made, or sees by their role in its organisation."""
     return next(iter(_read(await fetch(SEEN, order_id, user_id))), None)
+
+
+def of_new(order: RechargeOrder, card: CardFacts) -> OrderFacts:
+    """Return what is shown of an order that was just made.
+
+    Its card stands in the place of the card's id, as the key of what nobody has to load (`schema.types.orders`).
+    """
+    key = cast(UUID, card)
+    return OrderFacts(
+        order.id, order.state, order.amount_fen, order.price_fen, order.failure_kind, order.refund_state,
+        order.review_state, order.review_reason, written(order.pay_deadline_at), written(order.created_at),
+        written(order.updated_at), key, order.offer_id, order.organisation_id, order.member_id,
+    )  # fmt: skip
 
 
 async def by_ids(order_ids: Sequence[UUID]) -> dict[UUID, OrderFacts]:

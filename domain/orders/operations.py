@@ -13,7 +13,7 @@ from domain.offers import operations as offers
 from domain.offers import queries as offer_queries
 from domain.orders import creating, queries
 from domain.orders.confirming import confirm_payment
-from domain.orders.creating import Wanted
+from domain.orders.creating import Created, Wanted
 from domain.orders.lifecycle import Trigger
 from domain.orders.policy import Policy
 from domain.orders.transitions import advance, lock
@@ -58,6 +58,11 @@ async def create(*, viewer: Viewer, wanted: Wanted, policy: Policy, now: datetim
     Raises IdempotencyKeyInvalid, IdempotencyConflict, CardNotFound, OfferNotFound, PriceChanged, OwnLimitExceeded,
     MemberLimitExceeded, and the errors of `domain.risk.rules` and `domain.offers`.
     """
+    return (await create_for_show(viewer=viewer, wanted=wanted, policy=policy, now=now)).order
+
+
+async def create_for_show(*, viewer: Viewer, wanted: Wanted, policy: Policy, now: datetime) -> Created:
+    """Do the same, and return what is known of the order's card by then."""
     idempotency.check_key(wanted.key)
     try:
         making = creating.Making(viewer, wanted, *await _priced(wanted, policy), policy, now)
@@ -66,11 +71,11 @@ async def create(*, viewer: Viewer, wanted: Wanted, policy: Policy, now: datetim
         repeated = await _repeated(viewer, wanted)
         if not repeated:
             raise
-        return repeated
+        return Created(repeated)
     made = await creating.at_once(making) if making.offer is None and may_write_alone() else None
     if made is None:
         made = await _make_in_turn(making)
-    return made if isinstance(made, RechargeOrder) else await RechargeOrder.get(id=made, user_id=viewer.user_id)
+    return made if isinstance(made, Created) else Created(await RechargeOrder.get(id=made, user_id=viewer.user_id))
 
 
 async def _make_in_turn(making: creating.Making) -> creating.Made:
@@ -81,7 +86,7 @@ async def _make_in_turn(making: creating.Making) -> creating.Made:
         repeated = await _repeated(making.viewer, making.wanted)
         if not repeated:
             raise
-        return repeated
+        return Created(repeated)
 
 
 async def _repeated(viewer: Viewer, wanted: Wanted) -> RechargeOrder | None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
 from typing import Self
+from uuid import UUID
 
 import strawberry
 
+from domain.cards.facts import CardFacts
 from domain.identity.staff import is_staff
+from domain.orders.creating import Created
 from domain.orders.drafts import Synced
 from domain.orders.face_checks import StartedFaceCheck
-from domain.orders.facts import OrderFacts
+from domain.orders.facts import OrderFacts, of_new
 from domain.orders.paying import StartedPayment
 from domain.payments.ports import AlipayParameters
 from domain.payments.ports import PaymentParameters as Parameters
@@ -33,6 +38,7 @@ from schema.types.enums import (
     ReviewState,
 )
 from schema.types.errors import to_user_error
+from schema.types.loading import Loader
 from schema.types.money import Money
 from schema.types.offers import Offer
 from schema.types.organisation_names import OrganisationName
@@ -82,6 +88,22 @@ class OrderStep:
         )
 
 
+class CardLoader:
+    """Loads cards by their ids, and takes those that came with their order as they are."""
+
+    __slots__ = ("_cards",)
+
+    def __init__(self, cards: Loader[UUID, CardFacts]) -> None:
+        self._cards = cards
+
+    def load(self, key: UUID | CardFacts) -> Awaitable[CardFacts]:
+        if not isinstance(key, CardFacts):
+            return self._cards.load(key)
+        known: asyncio.Future[CardFacts] = asyncio.get_running_loop().create_future()
+        known.set_result(key)
+        return known
+
+
 @strawberry.type(directives=[caching.AS_ITS_PARENT], description="One recharge of one card.")
 class Order(OfRow[RechargeOrder | OrderFacts], Node):
     state: OrderState = strawberry.field(description="Where the order stands.")
@@ -102,7 +124,10 @@ class Order(OfRow[RechargeOrder | OrderFacts], Node):
     }
 
     @relation(
-        lambda loaders: loaders.cards, by="card_id", directives=[costs.READ], description="The card that is recharged."
+        lambda loaders: CardLoader(loaders.cards),
+        by="card_id",
+        directives=[costs.READ],
+        description="The card that is recharged.",
     )
     @staticmethod
     def card(row: FuelCard) -> Card:
@@ -310,8 +335,9 @@ class CreateRechargeSuccess:
     order: Order = strawberry.field(description="The order.")
 
     @classmethod
-    def of(cls, row: RechargeOrder) -> Self:
-        return cls(order=Order.of(row))
+    def of(cls, created: Created) -> Self:
+        order, card = created
+        return cls(order=Order.of(order if card is None else of_new(order, card)))
 
 
 @strawberry.type(description="The order is cancelled.")

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 import structlog
 from tortoise.models import Model
 
+from domain.cards import facts as card_facts
 from domain.cards.queries import CardNotFound
 from domain.identity.idempotency import IdempotencyConflict
 from domain.orders import creating, creation_facts, operations
-from domain.orders.creating import Making, PriceChanged, Wanted
+from domain.orders import facts as order_facts
+from domain.orders.creating import Created, Making, PriceChanged, Wanted
 from domain.risk.rules import AmountTooLarge
 from kernel.clock import start_of_business_day, utc_now
 from kernel.money import Money
@@ -125,8 +127,12 @@ async def test_what_is_written_is_the_same(database: str, at_once: bool) -> None
             made = await creating.at_once(making)
         else:
             made = await creating.in_turn(making)
-    assert isinstance(made, RechargeOrder)
-    expected = {**expected_order(made, card.id, now), **expected_beside(made, wanted.input_hash, now)}
+    assert isinstance(made, Created)
+    if made.card is not None:
+        facts = (await order_facts.by_ids([made.order.id]))[made.order.id]
+        known = (await card_facts.by_ids([card.id]))[card.id]
+        assert order_facts.of_new(made.order, made.card) == facts._replace(card_id=cast(UUID, known))
+    expected = {**expected_order(made.order, card.id, now), **expected_beside(made.order, wanted.input_hash, now)}
     for model, values in expected.items():
         (row,) = await model.all().values()
         assert {name: value for name, value in row.items() if name != "id" or name in values} == values
@@ -181,7 +187,7 @@ class TestRules:
         found, other = await creation_facts.read([question, none])
         assert (found.risk.spent_today_fen, found.risk.unpaid_orders) == (20_000, 3)
         assert found.risk.unreviewed_fen == 70_000
-        assert found.card == creation_facts.CardFacts(viewer.user_id, None, card.brand)
+        assert found.card == creation_facts.BoundCard(viewer.user_id, (await card_facts.by_ids([card.id]))[card.id])
         assert (other.card, other.risk.spent_today_fen, other.risk.unreviewed_fen) == (None, 70_000, 0)
 
     async def test_many_small_ones_are_reviewed(self, database: str) -> None:
