@@ -84,7 +84,7 @@ class Relay:
 
     async def _run(self) -> None:
         backoff = Backoff()
-        with signals.listening() as self._poked:
+        with signals.listening(relays=True) as self._poked:
             while not self._stopping.is_set():
                 self._poked.clear()
                 published = await self._try_to_publish_all()

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _listeners: set[asyncio.Event] = set()
+# Those among them that publish.
+_relays: set[asyncio.Event] = set()
 
 
 def notify() -> None:
@@ -15,12 +17,24 @@ def notify() -> None:
         listener.set()
 
 
+def notify_relays() -> None:
+    """Wake the relays of this process, for a commit that has work for nobody else; everybody where there is none."""
+    for listener in _relays or _listeners:
+        listener.set()
+
+
 @contextmanager
-def listening() -> Iterator[asyncio.Event]:
-    """Give an event that is set after each commit; whoever waits on it clears it first and looks at the table then."""
+def listening(*, relays: bool = False) -> Iterator[asyncio.Event]:
+    """Give an event that is set after each commit; whoever waits on it clears it first and looks at the table then.
+
+    Who `relays` publishes what was committed.
+    """
     listener = asyncio.Event()
     _listeners.add(listener)
+    if relays:
+        _relays.add(listener)
     try:
         yield listener
     finally:
         _listeners.discard(listener)
+        _relays.discard(listener)

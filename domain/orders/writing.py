@@ -115,7 +115,7 @@ async def write(new: NewOrder) -> bool:
     """
     connection = Tortoise.get_connection("default")
     text = text_of_json([new.values] if dialect() == "postgres" else new.values)
-    after_commit(signals.notify)
+    after_commit(signals.notify_relays)
     with of_users(new.user_id):
         if dialect() == "postgres":
             return bool(await connection.execute_query_dict(WRITE_ONE_POSTGRES, [text]))
@@ -130,7 +130,8 @@ async def _write_together(orders: Sequence[NewOrder]) -> list[bool]:
     with of_users(*(each.user_id for each in orders)):
         written = {row["id"] for row in await write_alone(statement, text)}
     if written:
-        signals.notify()
+        # The work that is written with an order is not due yet.
+        signals.notify_relays()
     return [each.id in written for each in orders]
 
 

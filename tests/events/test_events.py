@@ -98,6 +98,16 @@ class TestSignal:
                 await write(PRICES, {"n": 1}, fails=True)
             assert not committed.is_set()
 
+    async def test_what_has_work_for_nobody_else_wakes_the_relays(self) -> None:
+        with signals.listening() as other:
+            with signals.listening(relays=True) as relay:
+                signals.notify_relays()
+                assert relay.is_set()
+                assert not other.is_set()
+            # Without a relay here, those of other processes have to hear of it.
+            signals.notify_relays()
+            assert other.is_set()
+
     async def test_who_stopped_listening_is_left_alone(self, database: str) -> None:
         with signals.listening() as committed:
             pass
