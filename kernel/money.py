@@ -32,16 +32,12 @@ class Money:
     @property
     def yuan(self) -> str:
         """Plain decimal yuan with two places, such as `500.00` or `-0.01`."""
-        sign = "-" if self.fen < 0 else ""
-        whole, rest = divmod(abs(self.fen), FEN_PER_YUAN)
-        return f"{sign}{whole}.{rest:02d}"
+        return yuan_of_fen(self.fen)
 
     @property
     def text(self) -> str:
         """For people: `¥1,234.50`, a minus sign in front where negative."""
-        sign = "-" if self.fen < 0 else ""
-        whole, rest = divmod(abs(self.fen), FEN_PER_YUAN)
-        return f"{sign}¥{whole:,}.{rest:02d}"
+        return text_of_fen(self.fen)
 
     def __add__(self, other: Money) -> Money:
         return Money(self.fen + other.fen)
@@ -51,3 +47,17 @@ class Money:
 
     def __neg__(self) -> Money:
         return Money(-self.fen)
+
+
+def yuan_of_fen(fen: int) -> str:
+    """Return plain decimal yuan with two places, such as `500.00` or `-0.01`."""
+    sign = "-" if fen < 0 else ""
+    whole, rest = divmod(abs(fen), FEN_PER_YUAN)
+    return f"{sign}{whole}.{rest:02d}"
+
+
+def text_of_fen(fen: int) -> str:
+    """Return an amount for people: `¥1,234.50`, a minus sign in front where negative."""
+    sign = "-" if fen < 0 else ""
+    whole, rest = divmod(abs(fen), FEN_PER_YUAN)
+    return f"{sign}¥{whole:,}.{rest:02d}"

@@ -13,9 +13,9 @@ from schema.execution.relations import Relation
 
 if TYPE_CHECKING:
     from schema.execution.completing import Completion
-    from schema.execution.generating import SelectionLike
     from schema.execution.resolving import Simple
     from schema.execution.running import Run, Site
+    from schema.execution.selections import SelectionLike
 
 # Where each relation is selected below one field: once, or more often under other names or with other arguments.
 LedTo: TypeAlias = "dict[Relation, list[Simple]]"

@@ -21,8 +21,8 @@ from schema.execution.typing import class_of
 if TYPE_CHECKING:
     from schema.execution.arguments import Arguments
     from schema.execution.completing import Completion
-    from schema.execution.generating import SelectionLike
     from schema.execution.running import Run
+    from schema.execution.selections import SelectionLike
 
 # Arguments that are written alike are alike, and a text is no longer than this, so that keys are short.
 PLAIN = (str, int, float, bool, type(None), Enum)

@@ -6,19 +6,20 @@ The text has nothing of a document in it but the keys of the answer; everything 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from math import isfinite
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from graphql import GraphQLEnumType, GraphQLObjectType
 
 from schema.execution.completing import Completion, Items, Leaf, Objects
 from schema.execution.entities import Site, entity_of, site_of
 from schema.execution.generated import Slot, Unexpected, Write, strict
-from schema.execution.leaves import enum_table, unchanged_unless
+from schema.execution.leaves import enum_attribute, enum_table, unchanged_unless
 from schema.execution.relations import outcome
 from schema.execution.resolving import Simple
+from schema.execution.selections import FieldLike, Reading, SelectionLike, is_read, leads_on
 from schema.execution.typing import CAST, class_of, generic_of
 
 # Python refuses more than twenty loops within each other, and what is that long is seldom worth it.
@@ -26,40 +27,13 @@ NESTED_MAX = 12
 FIELDS_MAX = 400
 # What a line takes as code, measured.
 BYTES_PER_LINE = 700
+# So many different values are remembered as they are written, at each place; what they take.
+VALUES_KNOWN_MAX = 256
+BYTES_OF_VALUES = 450 * VALUES_KNOWN_MAX
 
 
 class NotGenerated(Exception):
     """There is something that generated code does not do."""
-
-
-class FieldLike(Protocol):
-    """A field of a selection. `simple` is None where its value takes more than generated code does."""
-
-    @property
-    def key(self) -> str: ...
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def constant(self) -> str | None:
-        """What is written whatever the object is."""
-
-    @property
-    def simple(self) -> Simple | None: ...
-
-    @property
-    def completion(self) -> Completion: ...
-
-
-class SelectionLike(Protocol):
-    """The fields that are selected of an object, and what is counted for them and for the object."""
-
-    @property
-    def fields(self) -> Sequence[FieldLike]: ...
-
-    @property
-    def weights(self) -> tuple[int, int]: ...
 
 
 def selection_code(kind: GraphQLObjectType, selection: SelectionLike) -> Source:
@@ -96,6 +70,8 @@ class Source:
         self._sites: list[str] = []
         self._within = False
         self._later: list[Callable[[], None]] = []
+        # How many places of mere values there are.
+        self._known = 0
 
     @property
     def text(self) -> str:
@@ -103,7 +79,7 @@ class Source:
 
     @property
     def size_bytes(self) -> int:
-        return BYTES_PER_LINE * sum(map(len, self._functions))
+        return BYTES_PER_LINE * sum(map(len, self._functions)) + BYTES_OF_VALUES * self._known
 
     def compiled(self) -> Write:
         """Return the first function."""
@@ -207,12 +183,38 @@ class Source:
 
     def object(self, only: type | None, selection: SelectionLike, value: str) -> str:
         """Write what makes an object of the answer; `only` is the class of the value where there is only one."""
-        read = self._reader(only, value)
+        if not hasattr(only, "readers"):
+            return self._written(selection, value, lambda attribute: f"{value}.{attribute}")
+        row = self.fresh("row")
+        self.line(f"{row} = {value}.row")
+        return self._of_row(cast(type, only), selection, row, value)
+
+    def _of_row(self, only: type, selection: SelectionLike, row: str, value: str) -> str:
+        """Write what makes an object of the answer of the row of this name; nobody asks for `value` if all is read."""
+        readers: Mapping[str, Callable[[Any], Any]] = cast(Any, only).readers
+        read = Reading(self.bind, row, readers)
         entity = entity_of(only) if not self._within else None
-        site = site_of(entity, cast(type, only), selection) if entity is not None else None
-        if entity is None or site is None:
-            return self._written(selection, value, read)
-        return self._entity(site, selection, value, read, f"{value}.row.{entity.key}")
+        site = site_of(entity, only, selection) if entity is not None else None
+        if entity is not None and site is not None:
+            return self._entity(site, selection, value, read, f"{row}.{entity.key}")
+        value_of: type | None = getattr(only, "value_of", None)
+        if value_of is not None and all(each.completion.leaf for each in selection.fields if each.constant is None):
+            return self._value(value_of, selection, value, read)
+        return self._written(selection, value, read)
+
+    def _value(self, value_of: type, selection: SelectionLike, value: str, read: Reading) -> str:
+        """Write what makes the object of a mere value once, and then takes that."""
+        known, made, row = self.bind("known", {}), self.fresh("object"), read.row
+        self._known += 1
+        self._weigh(selection.weights)
+        with self.block(f"if type({row}) is not {self.bind(value_of.__name__, value_of)}:"):
+            self.line("raise Unexpected")
+        self.line(f"{made} = {known}.get({row})")
+        with self.block(f"if {made} is None:"):
+            self.line(f"{made} = {self._written(selection, value, read, weighed=True)}")
+            with self.block(f"if len({known}) < {VALUES_KNOWN_MAX}:"):
+                self.line(f"{known}[{row}] = {made}")
+        return made
 
     def _entity(
         self, site: Site, selection: SelectionLike, value: str, read: Callable[[str], str], identity: str
@@ -237,13 +239,16 @@ class Source:
                 self.line(f"work.made[{key}] = {name}, {made}")
         return made
 
-    def _written(self, selection: SelectionLike, value: str, read: Callable[[str], str]) -> str:
+    def _written(
+        self, selection: SelectionLike, value: str, read: Callable[[str], str], *, weighed: bool = False
+    ) -> str:
         entries: list[str] = []
         related: list[tuple[FieldLike, Simple]] = []
         self._fields += len(selection.fields)
         if self._fields > FIELDS_MAX:
             raise NotGenerated
-        self._weigh(selection.weights)
+        if not weighed:
+            self._weigh(selection.weights)
         for field in selection.fields:
             simple = field.simple if field.constant is None else None
             if field.constant is not None:
@@ -253,6 +258,8 @@ class Source:
             elif simple.relation is not None:
                 written = "None"
                 related.append((field, simple))
+            elif (part := self._part_of_row(field, simple, read)) is not None:
+                written = part
             else:
                 found = self.fresh("value")
                 self.line(f"{found} = {self._found(simple, value, read)}")
@@ -264,19 +271,22 @@ class Source:
             self._relate(field, simple, value, made, read)
         return made
 
-    def _reader(self, only: type | None, value: str) -> Callable[[str], str]:
-        """Return what writes how an attribute is read; that of an object of a row comes from the row."""
-        readers: Mapping[str, Callable[[Any], Any]] | None = getattr(only, "readers", None)
-        if readers is None:
-            return lambda attribute: f"{value}.{attribute}"
+    def _part_of_row(self, field: FieldLike, simple: Simple, read: Callable[[str], str]) -> str | None:
+        """Write an object that a reader only makes of a part of the row, without making it; None where it is needed."""
+        reader: Any = read.readers.get(simple.attribute or "") if isinstance(read, Reading) else None
+        kind: type | None = getattr(reader, "kind", None)
+        objects = field.completion.objects
+        if kind is None or objects is None or class_of(objects.kind) is not kind:
+            return None
+        selection = cast("SelectionLike", objects.selection)
+        if not all(each.constant is not None or is_read(each.simple) for each in selection.fields):
+            return None
+        part: str | None = reader.part
         row = self.fresh("row")
-        self.line(f"{row} = {value}.row")
-
-        def read(attribute: str) -> str:
-            reader = readers.get(attribute)
-            return f"{row}.{attribute}" if reader is None else f"{self.bind(attribute, reader)}({row})"
-
-        return read
+        self.line(f"{row} = {cast(Reading, read).row}" + (f".{part}" if part else ""))
+        with self.block(f"if {row} is None:"):
+            self.line("raise Unexpected")
+        return self._of_row(kind, selection, row, "None")
 
     def _found(self, simple: Simple, value: str, read: Callable[[str], str]) -> str:
         if simple.attribute is not None:
@@ -314,7 +324,7 @@ class Source:
         with self.function(f"put_{slot}", "groups, found"):
             given = self._given(simple)
             finish = self.bind("finish", simple.relation.finish)
-            shared = not _leads_on(field.completion)
+            shared = not leads_on(field.completion)
             with self.block("for key, objects in groups.items():"):
                 self.line("loaded = outcome(found[key])")
                 if shared:
@@ -367,7 +377,10 @@ class Source:
         if table is not None:
             members, names = table
             with self.block(f"if type({value}) is {self.bind(members.__name__, members)}:"):
-                self.line(f"{value} = {self.bind('names', names)}[{value}]")
+                attribute = enum_attribute(members, names)
+                # A member finds itself in a table by a function of Python's.
+                found = f"{value}.{attribute}" if attribute else f"{self.bind('names', names)}[{value}]"
+                self.line(f"{value} = {found}")
             with self.block(f"elif {there}:" if there else "else:"):
                 self.line(f"{value} = {self.bind('write', strict(leaf.seen, leaf.write))}({value})")
             return
@@ -377,17 +390,3 @@ class Source:
                 self.line(write)
         else:
             self.line(write)
-
-
-def _leads_on(part: Completion) -> bool:
-    """Whether something below waits in its turn."""
-    if part.items is not None:
-        return _leads_on(part.items.inside)
-    if part.objects is None:
-        return False
-    fields = cast(SelectionLike, part.objects.selection).fields
-    return any(
-        each.simple is not None and (each.simple.relation is not None or _leads_on(each.completion))
-        for each in fields
-        if each.constant is None
-    )

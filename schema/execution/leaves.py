@@ -46,7 +46,9 @@ def unchanged_unless(kind: Any, value: str) -> str:
         return f"(type({value}) is not int or not {GRAPHQL_MIN_INT} <= {value} <= {GRAPHQL_MAX_INT})"
     if kind is GraphQLFloat:
         return f"(type({value}) is not float or not isfinite({value}))"
-    return ""
+    # What writes the values of a scalar may say so itself.
+    condition: str | None = getattr(kind.coerce_output_value, "unchanged_unless", None)
+    return f"({condition.format(value)})" if condition else ""
 
 
 def writer(kind: GraphQLLeafType) -> Write:
@@ -86,6 +88,14 @@ def enum_table(kind: GraphQLEnumType) -> tuple[type[Enum], dict[Any, Any]] | Non
         if any(member.value == each.value for each in kind.values.values()):
             names[member] = kind.coerce_output_value(member)
     return members, names
+
+
+def enum_attribute(members: type[Enum], names: dict[Any, Any]) -> str | None:
+    """Return the attribute that holds what is written for each member; None where only the table does."""
+    for attribute in ("_name_", "_value_"):
+        if all(getattr(member, attribute) == names.get(member) for member in members):
+            return attribute
+    return None
 
 
 def _enum(kind: GraphQLEnumType) -> Write:

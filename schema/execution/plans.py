@@ -18,10 +18,11 @@ from graphql.pyutils import gather_with_cancel
 
 from schema.execution.completing import Items, completion, fail
 from schema.execution.generated import FAILED, Generated, Write
-from schema.execution.generating import NotGenerated, SelectionLike, Source, list_code, selection_code
+from schema.execution.generating import NotGenerated, Source, list_code, selection_code
 from schema.execution.leaves import WRITTEN, Never, unchanged
 from schema.execution.resolving import Simple, attribute_of, call_of, simple_of
 from schema.execution.running import Operation, Place, Run, Site
+from schema.execution.selections import SelectionLike
 from schema.execution.typing import is_cast
 
 TYPE_NAME = "__typename"

@@ -52,7 +52,7 @@ class SpendingLimits:
 
 
 def _money(fen: int | None) -> Money | None:
-    return Money.of(Amount(fen)) if fen is not None else None
+    return Money.showing(Amount(fen)) if fen is not None else None
 
 
 @strawberry.input(description="Both limits as they are to be. Raising either, or taking one away, takes a step-up.")

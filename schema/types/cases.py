@@ -67,7 +67,7 @@ class Case(Node):
             id=global_id("Case", row.id),
             kind=row.kind,
             state=row.state,
-            amount=Money.of(Amount(row.amount_fen)),
+            amount=Money.showing(Amount(row.amount_fen)),
             outcome=row.outcome,
             reason=row.reason,
             version=row.version,

@@ -193,7 +193,7 @@ class SwitchError(UserError):
 
 
 def _money(value: Any) -> Money | None:
-    return Money.of(value) if value is not None else None
+    return Money.showing(value) if value is not None else None
 
 
 def _amount(error: YoukaError, **common: str) -> UserError:
@@ -215,11 +215,11 @@ def _mandate(error: YoukaError, **common: str) -> UserError:
 
 
 def _price(error: YoukaError, **common: str) -> UserError:
-    return PriceChangedError(price=Money.of(error.values["price"]), **common)
+    return PriceChangedError(price=Money.showing(error.values["price"]), **common)
 
 
 def _balance(error: YoukaError, **common: str) -> UserError:
-    balance, missing = Money.of(error.values["balance"]), Money.of(error.values["missing"])
+    balance, missing = Money.showing(error.values["balance"]), Money.showing(error.values["missing"])
     return InsufficientBalance(balance=balance, missing=missing, **common)
 
 

@@ -36,7 +36,7 @@ class FinanceAccount:
     @classmethod
     def of(cls, row: AccountSum) -> Self:
         opening, debit, credit, closing = (
-            Money.of(Amount(fen)) for fen in (row.opening_fen, row.debit_fen, row.credit_fen, row.closing_fen)
+            Money.showing(Amount(fen)) for fen in (row.opening_fen, row.debit_fen, row.credit_fen, row.closing_fen)
         )
         return cls(account=row.account, opening=opening, debit=debit, credit=credit, closing=closing)
 
@@ -62,9 +62,10 @@ class FinanceReport:
             status=report.status,
             as_of=DateTime(report.as_of),
             figures=[
-                FinanceFigure(name=name, kind=kind, amount=Money.of(amount)) for name, kind, amount in report.figures
+                FinanceFigure(name=name, kind=kind, amount=Money.showing(amount))
+                for name, kind, amount in report.figures
             ],
             accounts=[FinanceAccount.of(each) for each in report.accounts],
-            total_debit=Money.of(report.debit),
-            total_credit=Money.of(report.credit),
+            total_debit=Money.showing(report.debit),
+            total_credit=Money.showing(report.credit),
         )

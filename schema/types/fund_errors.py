@@ -63,7 +63,7 @@ def _stale(error: YoukaError, **common: str) -> UserError:
 
 
 def _escrow(error: YoukaError, **common: str) -> UserError:
-    return EscrowError(available=Money.of(error.values["available"]), **common)
+    return EscrowError(available=Money.showing(error.values["available"]), **common)
 
 
 FUND_ERRORS: dict[type[YoukaError], Callable[..., UserError]] = {

@@ -20,7 +20,7 @@ from schema.types.scalars import DateTime
 
 
 def money(fen: int) -> Money:
-    return Money.of(Amount(fen))
+    return Money.showing(Amount(fen))
 
 
 def moment(value: datetime | None) -> DateTime | None:

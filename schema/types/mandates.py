@@ -42,8 +42,8 @@ class Mandate(Node):
         return cls(
             id=global_id("Mandate", row.id),
             state=row.state,
-            transaction_max=Money.of(Amount(row.transaction_max_fen)),
-            daily_max=Money.of(Amount(row.daily_max_fen)),
+            transaction_max=Money.showing(Amount(row.transaction_max_fen)),
+            daily_max=Money.showing(Amount(row.daily_max_fen)),
             expires_at=DateTime(row.expires_at),
             created_at=DateTime(row.created_at),
             signed_at=DateTime(row.signed_at) if row.signed_at else None,

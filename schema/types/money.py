@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import strawberry
 
 from domain.voice import spoken
 from kernel.money import Money as Amount
+from kernel.money import text_of_fen, yuan_of_fen
 from schema.types import caching, costs
 from schema.types.context import Info
 from schema.types.rows import OfRow
@@ -14,10 +17,17 @@ from schema.types.spoken import MaxChars, Speaking, locale_of
 
 
 @strawberry.type(directives=[costs.FREE, caching.AS_ITS_PARENT], description="An amount of Chinese yuan (CNY).")
-class Money(OfRow[Amount]):
+class Money(OfRow[int]):
     fen: Fen = strawberry.field(description="Integer fen; compute with this.")
     yuan: str = strawberry.field(description="Decimal yuan with two places, such as `500.00`.")
     text: str = strawberry.field(description="For people, such as `¥500.00`.")
+
+    readers = {"fen": lambda fen: fen, "yuan": yuan_of_fen, "text": text_of_fen}
+    value_of = int
+
+    @classmethod
+    def showing(cls, amount: Amount) -> Self:
+        return cls.of(amount.fen)
 
     @strawberry.field(description="The whole amount in words, or in digits where only those fit; else null.")
     def spoken(self, info: Info, locale: Speaking = None, max_chars: MaxChars = 60) -> str | None:
@@ -44,3 +54,4 @@ class UnitPrice(OfRow[int]):
         "yuan": yuan_of,
         "text": lambda milliyuan: f"¥{yuan_of(milliyuan)}/L",
     }
+    value_of = int

@@ -37,7 +37,7 @@ class ArrivalNotice:
         amount = Amount(arrival.amount_fen)
         return cls(
             order=Order.of(arrival.order),
-            amount=Money.of(amount),
+            amount=Money.showing(amount),
             arrived_at=DateTime(arrival.arrived_at),
             text=ARRIVED[locale].format(amount=amount.text),
         )

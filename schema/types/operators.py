@@ -141,7 +141,7 @@ class LedgerError(Node):
         return cls(
             id=global_id("LedgerError", row.id),
             kind=row.kind,
-            amount=Money.of(Amount(row.amount_fen)),
+            amount=Money.showing(Amount(row.amount_fen)),
             detail=row.detail,
             order_id=None if row.order_id is None else global_id("Order", row.order_id),
             at=DateTime(row.occurred_at),
@@ -164,7 +164,7 @@ class SuspenseEntry(Node):
         return cls(
             id=global_id("SuspenseEntry", row.id),
             account=row.account,
-            amount=Money.of(Amount(row.amount_fen)),
+            amount=Money.showing(Amount(row.amount_fen)),
             posting=row.posting_key,
             order_id=None if row.order_id is None else global_id("Order", row.order_id),
             at=DateTime(row.occurred_at),
@@ -205,7 +205,7 @@ class FoundPayment:
             out_trade_no=row.out_trade_no,
             transaction_id=row.transaction_id,
             state=row.state,
-            amount=Money.of(Amount(row.amount_fen)),
+            amount=Money.showing(Amount(row.amount_fen)),
         )
 
 

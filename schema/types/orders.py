@@ -45,7 +45,7 @@ from schema.types.organisation_names import OrganisationName
 from schema.types.relations import by_viewer, parts_of, relation
 from schema.types.relay import Connection, Node, global_id
 from schema.types.requirements import INTERNAL
-from schema.types.rows import OfRow
+from schema.types.rows import Made, OfRow
 from schema.types.scalars import DateTime, Yuan
 from schema.types.spoken import MaxChars, Speaking, locale_of
 from schema.types.user_error import UserError
@@ -119,8 +119,8 @@ class Order(OfRow[RechargeOrder | OrderFacts], Node):
 
     readers = {
         "id": lambda row: global_id("Order", row.id),
-        "amount": lambda row: Money.of(Amount(row.amount_fen)),
-        "price": lambda row: Money.of(Amount(row.price_fen)),
+        "amount": Made(Money, "amount_fen"),
+        "price": Made(Money, "price_fen"),
     }
 
     @relation(

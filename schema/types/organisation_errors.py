@@ -41,8 +41,8 @@ def _limit(error: YoukaError, **common: str) -> UserError:
     renews_at = error.values.get("renews_at")
     return MemberLimitError(
         period=error.values.get("period", LimitPeriod.RECHARGE),
-        limit=Money.of(error.values["limit"]),
-        left=Money.of(error.values["left"]),
+        limit=Money.showing(error.values["limit"]),
+        left=Money.showing(error.values["left"]),
         renews_at=DateTime(renews_at) if renews_at else None,
         **common,
     )

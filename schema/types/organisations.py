@@ -44,7 +44,7 @@ After = Annotated[str | None, strawberry.argument(description="The `endCursor` o
 
 
 def _money(fen: int | None) -> Money | None:
-    return Money.of(Amount(fen)) if fen is not None else None
+    return Money.showing(Amount(fen)) if fen is not None else None
 
 
 @strawberry.type(description="What a member may recharge; null is no limit. Days and months are those of China.")
@@ -74,7 +74,9 @@ class MemberRoom:
     @classmethod
     def of(cls, room: Room) -> Self:
         renews_at = DateTime(room.renews_at) if room.renews_at else None
-        return cls(period=room.period, limit=Money.of(room.limit), left=Money.of(room.left), renews_at=renews_at)
+        return cls(
+            period=room.period, limit=Money.showing(room.limit), left=Money.showing(room.left), renews_at=renews_at
+        )
 
 
 @strawberry.type(description="Somebody who belongs to an organisation, or did.")
@@ -165,8 +167,8 @@ class StatementLine:
             member_id=global_id("OrganisationMember", line.member_id),
             member_name=line.member_name,
             orders=line.orders,
-            amount=Money.of(Amount(line.amount_fen)),
-            price=Money.of(Amount(line.price_fen)),
+            amount=Money.showing(Amount(line.amount_fen)),
+            price=Money.showing(Amount(line.price_fen)),
         )
 
 
@@ -183,8 +185,8 @@ class OrganisationStatement:
     def of(cls, found: StatementFound) -> Self:
         return cls(
             month=found.month,
-            amount=Money.of(Amount(sum(line.amount_fen for line in found.lines))),
-            price=Money.of(Amount(sum(line.price_fen for line in found.lines))),
+            amount=Money.showing(Amount(sum(line.amount_fen for line in found.lines))),
+            price=Money.showing(Amount(sum(line.price_fen for line in found.lines))),
             lines=[StatementLine.of(line) for line in found.lines],
         )
 

@@ -15,7 +15,7 @@ from schema.types.enums import Product
 from schema.types.money import UnitPrice
 from schema.types.relations import relation
 from schema.types.relay import Connection, Edge, Node, Placed, decode_cursor, global_id
-from schema.types.rows import OfRow
+from schema.types.rows import Made, OfRow
 from schema.types.scalars import DateTime
 
 
@@ -45,7 +45,7 @@ class Price(OfRow[ZonePrice | PriceFacts], Node):
 
     readers = {
         "id": lambda row: global_id("Price", row.id),
-        "unit_price": lambda row: UnitPrice.of(row.milliyuan),
+        "unit_price": Made(UnitPrice, "milliyuan"),
     }
 
     @relation(

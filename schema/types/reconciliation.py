@@ -28,7 +28,7 @@ from schema.types.scalars import DateTime
 
 
 def _money(fen: int | None) -> Money | None:
-    return Money.of(Amount(fen)) if fen is not None else None
+    return Money.showing(Amount(fen)) if fen is not None else None
 
 
 def _moment(value: datetime | None) -> DateTime | None:
@@ -75,8 +75,8 @@ class ReconciliationRun(Node):
             book_lines=row.book_line_count,
             matched=row.matched_count,
             counts=counts,
-            bill_total=Money.of(Amount(row.bill_fen)),
-            book_total=Money.of(Amount(row.book_fen)),
+            bill_total=Money.showing(Amount(row.bill_fen)),
+            book_total=Money.showing(Amount(row.book_fen)),
             begun_at=DateTime(row.begun_at),
             finished_at=_moment(row.finished_at),
         )
@@ -100,7 +100,7 @@ class DifferenceStoryStep:
             from_state=row.from_state,
             to_state=row.to_state,
             outcome=row.outcome,
-            amount=Money.of(Amount(row.amount_fen)),
+            amount=Money.showing(Amount(row.amount_fen)),
             actor=row.actor,
             reason=row.reason,
             at=DateTime(row.occurred_at),
@@ -148,7 +148,7 @@ class Difference(Node):
             reference=row.reference,
             difference_class=row.difference_class,
             state=row.state,
-            amount=Money.of(Amount(row.amount_fen)),
+            amount=Money.showing(Amount(row.amount_fen)),
             in_suspense=row.suspended and row.state in IN_SUSPENSE,
             book_amount=_money(row.book_fen),
             book_state=row.book_state,
@@ -188,12 +188,12 @@ class SuspenseAge:
     def of(cls, ageing: Ageing) -> Self:
         return cls(
             account=ageing.account,
-            balance=Money.of(ageing.balance),
+            balance=Money.showing(ageing.balance),
             buckets=[
-                SuspenseBucket(from_days=first, to_days=last, count=count, amount=Money.of(amount))
+                SuspenseBucket(from_days=first, to_days=last, count=count, amount=Money.showing(amount))
                 for first, last, count, amount in ageing.buckets
             ],
-            unexplained=Money.of(ageing.unexplained),
+            unexplained=Money.showing(ageing.unexplained),
         )
 
 

@@ -21,8 +21,24 @@ class Entity:
     below: Collection[type]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Made:
+    """A reader that makes an object of the row's attribute `part`, or of the row itself.
+
+    Since that is all there is to it, a plan reads what is selected of the object without making it.
+    """
+
+    kind: type[OfRow[Any]]
+    part: str | None = None
+
+    def __call__(self, row: Any) -> Any:
+        return self.kind.of(row if self.part is None else getattr(row, self.part))
+
+
 class OfRow(Generic[Row]):
     """A type whose fields are attributes of its row, of the same names, or what `readers` make of the row.
+
+    Where it is a mere value, `value_of` is the class of its rows: equal rows are shown alike, and are shown often.
 
     What a reader does may not depend on anything but the row. A plan reads `row` itself, by `readers`, and only what is
     selected; whoever else takes an attribute gets the same.
@@ -32,6 +48,7 @@ class OfRow(Generic[Row]):
         row: Row
     readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
     entity: ClassVar[Entity | None] = None
+    value_of: ClassVar[type | None] = None
 
     @classmethod
     def of(cls, row: Row) -> Self:

@@ -26,7 +26,7 @@ from schema.types.places import DrivingDistance, MapLocationInput
 from schema.types.prices import After, First, Price, PriceConnection, PriceZone, history_after, history_page
 from schema.types.relations import parts_of, relation
 from schema.types.relay import Node, PageInfo, decode_cursor, encode_cursor, global_id, page_info, page_size, read_id
-from schema.types.rows import Entity, OfRow
+from schema.types.rows import Entity, Made, OfRow
 from schema.types.spoken import MaxChars, Speaking, locale_of
 
 DISTANCE_MAX_MM = 1 << 40
@@ -57,7 +57,7 @@ class Station(OfRow[StationRow | StationFacts], Node):
     district: str = strawberry.field(description="District or county, such as `徐汇区`.")
     location: Location = strawberry.field(description="Where it stands.")
 
-    readers = {"id": lambda row: global_id("Station", row.id), "location": Location.of}
+    readers = {"id": lambda row: global_id("Station", row.id), "location": Made(Location)}
     entity = Entity(key="id", below=frozenset({Location, PriceZone, Price, UnitPrice}))
 
     @relation(
@@ -150,7 +150,7 @@ class StationEdge(OfRow[Placed]):
 
     readers = {
         "cursor": lambda row: encode_cursor(*row.key),
-        "node": lambda row: Station.of(row.station),
+        "node": Made(Station, "station"),
         "distance": _metres,
     }
 

@@ -41,7 +41,7 @@ class StoryEntry:
             kind=entry.kind,
             what=entry.what,
             actor=entry.actor,
-            amount=None if fen is None else Money.of(Amount(fen)),
+            amount=None if fen is None else Money.showing(Amount(fen)),
             account=entry.account,
             facts=[StoryFact(name=name, value=str(value)) for name, value in entry.facts.items()],
         )

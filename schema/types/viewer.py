@@ -87,7 +87,7 @@ class Viewer:
     @staticmethod
     def wallet(sums: tuple[Amount, Amount]) -> Wallet:
         balance, held = sums
-        return Wallet(balance=Money.of(balance), held=Money.of(held))
+        return Wallet(balance=Money.showing(balance), held=Money.showing(held))
 
     @relation(
         lambda loaders: loaders.cards_of_viewer,

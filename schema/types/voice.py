@@ -45,7 +45,7 @@ class VoiceProposal:
     @classmethod
     def of(cls, offered: Offered) -> Self:
         return cls(
-            amount=Money.of(offered.amount) if offered.amount else None,
+            amount=Money.showing(offered.amount) if offered.amount else None,
             card=Card.of(offered.card) if offered.card else None,
             station=Station.of(offered.station) if offered.station else None,
             product=offered.product,

@@ -27,7 +27,7 @@ class TopUp(Node):
     def of(cls, row: WalletTopUp) -> Self:
         return cls(
             id=global_id("TopUp", row.id),
-            amount=Money.of(Amount(row.amount_fen)),
+            amount=Money.showing(Amount(row.amount_fen)),
             state=row.state,
             pay_deadline_at=DateTime(row.pay_deadline_at),
             created_at=DateTime(row.created_at),
