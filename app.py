@@ -42,6 +42,7 @@ from kernel import keys
 from kernel.headers import security_headers
 from kernel.logs import configure_logging, get_logger
 from kernel.pubsub import ShardingUnsupported, require_sharding
+from kernel.resident import let_go
 from kernel.settings import Settings, get_settings
 from kernel.shared_buckets import opened_buckets
 from models.database import connected
@@ -218,6 +219,8 @@ def create_app(settings: Settings) -> Application:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with house.opened(settings):
+            if __name__ == "__main__":
+                let_go()
             yield
 
     def address(request: HTTPConnection) -> str:
