@@ -16,9 +16,12 @@ from kernel.exact import exact
 
 T = TypeVar("T")
 
-# What the tables take for each entry, measured; its value and its key are on top of that.
-BYTES_PER_ENTRY = 640
-BYTES_PER_TAG = 96
+# What an entry takes in the process's memory, measured; the bytes of its value and of its keys are on top of that. A
+# tag has a set of its own where it is somebody's.
+BYTES_PER_ENTRY = 300
+BYTES_PER_TAG = 680
+BYTES_PER_ALIAS = 320
+ALIASES_MAX = 4
 # What takes more than this part of the room would drive out too many others.
 SHARE_MAX = 8
 
@@ -36,10 +39,13 @@ class Fill:
 
 @dataclass(slots=True, eq=False)
 class _Entry(Generic[T]):
+    key: Hashable
     value: T
-    tags: frozenset[str]
+    tags: tuple[str, ...]
     expires_at: float
     size_bytes: int
+    aliases: tuple[Hashable, ...] = ()
+    aliases_size_bytes: int = 0
 
 
 class TaggedCache(Generic[T]):
@@ -52,8 +58,9 @@ class TaggedCache(Generic[T]):
     def __init__(self, size_max_bytes: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._size_max_bytes, self.clock = size_max_bytes, clock
         self._entries: OrderedDict[Hashable, _Entry[T]] = OrderedDict()
+        self._aliases: dict[Hashable, Hashable] = {}
         self._tagged: dict[str, set[Hashable]] = {}
-        self._tags_last: frozenset[str] = frozenset()
+        self._tags_last: tuple[str, ...] = ()
         self._fills: set[Fill] = set()
         self.size_bytes = 0
         self.open_until = float("inf")
@@ -69,7 +76,10 @@ class TaggedCache(Generic[T]):
     def get(self, key: Hashable) -> T | None:
         entry = self._entries.get(key)
         if entry is None:
-            return None
+            key = self._aliases.get(key)
+            if key is None:
+                return None
+            entry = self._entries[key]
         now = self.clock()
         if now >= self.open_until:
             return None
@@ -92,14 +102,25 @@ class TaggedCache(Generic[T]):
         self._fills.discard(fill)
         if lasts_s <= 0 or size_bytes * SHARE_MAX > self._size_max_bytes or not self.is_open or fill.is_stale(tags):
             return False
-        self._put(key, value, frozenset(tags), self.clock() + lasts_s, size_bytes)
+        self._put(key, value, tuple(tags), self.clock() + lasts_s, size_bytes)
         return True
 
     def alias(self, key: Hashable, other: Hashable, *, size_bytes: int) -> None:
-        """Find what is kept under a key by another one as well, for as long as that is kept."""
+        """Find what is kept under a key by another one as well, for as long as that is kept.
+
+        After ALIASES_MAX of them it begins anew.
+        """
         entry = self._entries.get(key)
-        if entry is not None and other not in self._entries:
-            self._put(other, entry.value, entry.tags, entry.expires_at, size_bytes)
+        if entry is None or other in self._aliases or other in self._entries:
+            return
+        if len(entry.aliases) == ALIASES_MAX:
+            self._forget_aliases(entry)
+        other, size_bytes = _compact(other), size_bytes + BYTES_PER_ALIAS
+        self._aliases[other] = entry.key
+        entry.aliases = (*entry.aliases, other)
+        entry.aliases_size_bytes += size_bytes
+        self.size_bytes += size_bytes
+        self._shrink()
 
     def leave(self, fill: Fill) -> None:
         """End a fill of which nothing is kept."""
@@ -120,31 +141,45 @@ class TaggedCache(Generic[T]):
         for fill in self._fills:
             fill.spoilt = True
         self._entries.clear()
+        self._aliases.clear()
         self._tagged.clear()
         self.size_bytes = 0
         self.purges += 1
 
-    def _put(self, key: Hashable, value: T, tags: frozenset[str], expires_at: float, size_bytes: int) -> None:
+    def _put(self, key: Hashable, value: T, tags: tuple[str, ...], expires_at: float, size_bytes: int) -> None:
         if key in self._entries:
             self._drop(key)
-        if isinstance(key, tuple):
-            # Variables are as they were encoded, and requests may be parts of what was read.
-            key = tuple(exact(part) if isinstance(part, bytes) else part for part in key)
-        # Most are made of the same, and a set takes more than its tags.
+        key = _compact(key)
+        # Most are made of the same.
         tags = self._tags_last = self._tags_last if tags == self._tags_last else tags
         size_bytes += BYTES_PER_ENTRY + BYTES_PER_TAG * len(tags)
-        self._entries[key] = _Entry(value, tags, expires_at, size_bytes)
+        self._entries[key] = _Entry(key, value, tags, expires_at, size_bytes)
         self.size_bytes += size_bytes
         for tag in tags:
             self._tagged.setdefault(tag, set()).add(key)
+        self._shrink()
+
+    def _shrink(self) -> None:
         while self.size_bytes > self._size_max_bytes:
             self._drop(next(iter(self._entries)))
 
     def _drop(self, key: Hashable) -> None:
         entry = self._entries.pop(key)
         self.size_bytes -= entry.size_bytes
+        self._forget_aliases(entry)
         for tag in entry.tags:
             keys = self._tagged[tag]
             keys.discard(key)
             if not keys:
                 del self._tagged[tag]
+
+    def _forget_aliases(self, entry: _Entry[T]) -> None:
+        for alias in entry.aliases:
+            del self._aliases[alias]
+        self.size_bytes -= entry.aliases_size_bytes
+        entry.aliases, entry.aliases_size_bytes = (), 0
+
+
+def _compact(key: Hashable) -> Hashable:
+    """Return the key without room that its bytes may have behind them: variables are as they were encoded."""
+    return tuple(exact(part) if isinstance(part, bytes) else part for part in key) if isinstance(key, tuple) else key

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kernel.tagged_cache import BYTES_PER_ENTRY, BYTES_PER_TAG, TaggedCache
+from kernel.tagged_cache import ALIASES_MAX, BYTES_PER_ALIAS, BYTES_PER_ENTRY, BYTES_PER_TAG, TaggedCache
 
 ROOM = 100 * BYTES_PER_ENTRY
 
@@ -105,3 +105,33 @@ def test_without_room_nothing_is_kept() -> None:
     cache = TaggedCache[str](0)
     assert not cache.is_open
     assert not kept(cache, "a")
+
+
+def test_of_many_aliases_some_are_known_and_all_are_counted() -> None:
+    cache = TaggedCache[str](ROOM)
+    kept(cache, "a", "x")
+    before_bytes = cache.size_bytes
+    names = [f"name {number}" for number in range(ALIASES_MAX)]
+    for name in names:
+        cache.alias("a", name, size_bytes=10)
+        cache.alias("a", name, size_bytes=10)
+    assert [cache.get(name) for name in names] == ["A"] * ALIASES_MAX
+    assert cache.size_bytes == before_bytes + ALIASES_MAX * (BYTES_PER_ALIAS + 10)
+    cache.alias("a", "long", size_bytes=100)
+    assert [cache.get(name) for name in ("long", *names)] == ["A", *[None] * ALIASES_MAX]
+    assert cache.size_bytes == before_bytes + BYTES_PER_ALIAS + 100
+    assert len(cache) == 1
+
+
+def test_what_is_found_by_an_alias_was_used() -> None:
+    cache = TaggedCache[str](2 * (BYTES_PER_ENTRY + BYTES_PER_ALIAS) + BYTES_PER_ENTRY)
+    for key in "ab":
+        kept(cache, key)
+        cache.alias(key, f"other {key}", size_bytes=0)
+    assert cache.get("other a") == "A"
+    kept(cache, "c")
+    kept(cache, "d")
+    assert [cache.get(f"other {key}") for key in "ab"] == ["A", None]
+    assert cache.size_bytes == 3 * BYTES_PER_ENTRY + BYTES_PER_ALIAS
+    cache.clear()
+    assert (cache.get("other a"), cache.size_bytes) == (None, 0)
