@@ -11,6 +11,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable
 from typing import Any
 
+# How many keys are told apart by whether they were made before; others are taken for them by chance.
+SEEN_BITS = 1 << 18
 # What the tables take for each of them, measured; it and the part of its key that is its own are on top of that.
 BYTES_PER_FRAGMENT = 320
 
@@ -19,13 +21,20 @@ class Fragments:
     """Bounded in bytes; what was used last is kept longest. Times are those of `clock`, in seconds.
 
     Nothing is found or kept before `hold` has said for how long all of it is true, after that, and after `open_until`,
-    which whoever brings the news of changes moves on. `tags` name what they are made of.
+    which whoever brings the news of changes moves on. `tags` name what they are made of. What is found elsewhere when
+    it is asked for again, as in whole answers, is worth keeping `at_second` need only.
     """
 
     def __init__(
-        self, size_max_bytes: int, *, tags: Collection[str], clock: Callable[[], float] = time.monotonic
+        self,
+        size_max_bytes: int,
+        *,
+        tags: Collection[str],
+        clock: Callable[[], float] = time.monotonic,
+        at_second: bool = False,
     ) -> None:
         self._size_max_bytes, self._tags, self.clock = size_max_bytes, frozenset(tags), clock
+        self._at_second, self._seen = at_second, bytearray()
         self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self.size_bytes = 0
         self.open_until = float("inf")
@@ -74,6 +83,17 @@ class Fragments:
             _, (_, freed_bytes) = self._entries.popitem(last=False)
             self.size_bytes -= freed_bytes
 
+    def wants(self, key: Hashable) -> bool:
+        """Return whether it is worth making what is kept under the key, and remember that it was needed."""
+        if not self._at_second:
+            return True
+        if not self._seen:
+            self._seen = bytearray(SEEN_BITS // 8)
+        place, bit = divmod(hash(key) % SEEN_BITS, 8)
+        was_seen = bool(self._seen[place] & 1 << bit)
+        self._seen[place] |= 1 << bit
+        return was_seen
+
     def purge(self, tags: Collection[str]) -> int:
         """Forget everything if it was made of one of these, and return how much that was."""
         if self._tags.isdisjoint(tags):
@@ -86,17 +106,18 @@ class Fragments:
         """Forget everything, and what is being made."""
         self.generation += 1
         self._entries.clear()
+        self._seen = bytearray()
         self.size_bytes, self._true_until = 0, 0.0
 
 
 class View:
     """What one execution finds, and where it keeps what it has read since it began."""
 
-    __slots__ = ("_fragments", "_generation", "get")
+    __slots__ = ("_fragments", "_generation", "get", "wants")
 
     def __init__(self, fragments: Fragments) -> None:
         self._fragments, self._generation = fragments, fragments.generation
-        self.get = fragments.find
+        self.get, self.wants = fragments.find, fragments.wants
 
     def keep(self, key: Hashable, value: Any, *, size_bytes: int) -> bool:
         """Keep something that was read since the execution began, and return whether nothing was changed since."""

@@ -58,8 +58,15 @@ class KeptFragments:
 
 
 def stations_of(settings: Settings) -> Fragments:
-    """Return where a process keeps stations with what belongs to them."""
-    found = Fragments(settings.fragment_cache_size_max_bytes, tags=(purges.STATIONS,))
+    """Return where a process keeps stations with what belongs to them.
+
+    A station that is asked for by itself stands in an answer that is kept whole; who needs it again needs it elsewhere.
+    """
+    found = Fragments(
+        settings.fragment_cache_size_max_bytes,
+        tags=(purges.STATIONS,),
+        at_second=settings.response_cache_size_max_bytes > 0,
+    )
     KEPT_BYTES.set_function(lambda: found.size_bytes)
     return found
 

@@ -77,12 +77,14 @@ class Site:
         return self._digest, repr(given)
 
     def keep(self, run: Run, key: Hashable, written: Any) -> None:
+        assert run.fragments is not None, "what is not looked for is not kept"
+        if not run.fragments.wants(key):
+            return
         try:
             body = exact(orjson.dumps(written, default=str))
         except TypeError:
             # The whole answer cannot be encoded either.
             return
-        assert run.fragments is not None, "what is not looked for is not kept"
         run.fragments.keep(
             key, Kept(orjson.Fragment(body), *self._weights.of(written)), size_bytes=len(body) + BYTES_PER_KEPT
         )

@@ -70,6 +70,10 @@ class Fragments(Protocol):
     def get(self) -> Callable[[Hashable], Any]:
         """Returns what is kept under a key; None where nothing is."""
 
+    @property
+    def wants(self) -> Callable[[Hashable], bool]:
+        """Returns whether what would be kept under a key is worth making."""
+
     def keep(self, key: Hashable, value: Any, *, size_bytes: int) -> bool:
         """Return whether it is kept, which it is unless what it was made of may have changed."""
 

@@ -74,3 +74,14 @@ def test_without_room_there_is_nothing() -> None:
     view = seen(fragments)
     view.keep("a", 1, size_bytes=0)
     assert view.get("a") is None
+
+
+def test_what_is_found_elsewhere_is_wanted_at_the_second_need() -> None:
+    fragments = Fragments(1 << 20, tags=("stations",), clock=lambda: 0.0, at_second=True)
+    fragments.hold(fragments.generation, 60)
+    view = seen(fragments)
+    assert [view.wants(("station", number)) for number in range(100)].count(True) < 3
+    assert all(view.wants(("station", number)) for number in range(100))
+    fragments.purge({"stations"})
+    assert not view.wants(("station", 1))
+    assert seen(opened()).wants("a")
