@@ -14,7 +14,7 @@ from typing import Any
 # How many keys are told apart by whether they were made before; others are taken for them by chance.
 SEEN_BITS = 1 << 18
 # What the tables take for each of them, measured; it and the part of its key that is its own are on top of that.
-BYTES_PER_FRAGMENT = 320
+BYTES_PER_FRAGMENT = 260
 
 
 class Fragments:

@@ -82,7 +82,7 @@ async def rows_of(info: Info, keys: Sequence[UUID]) -> Sequence[StationFacts | N
     for place, row in enumerate(rows):
         if row is None:
             rows[place] = read = next(found)
-            if read is not None:
+            if read is not None and kept.wants((StationFacts, read.id)):
                 kept.keep((StationFacts, read.id), read, size_bytes=ROW_BYTES)
     return rows
 

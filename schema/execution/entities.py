@@ -29,7 +29,7 @@ PLAIN = (str, int, float, bool, type(None), Enum)
 TEXT_LENGTH_MAX = 64
 DIGEST_BYTES = 16
 # What a fragment takes beside its bytes, measured: its key, the two counts, and the objects that hold them.
-BYTES_PER_KEPT = 380
+BYTES_PER_KEPT = 160
 
 
 class Entity(Protocol):

@@ -209,3 +209,8 @@ async def test_what_does_not_hear_of_changes_finds_nothing(house: House) -> None
     assert house.kept.view() is None
     await house.compare(LISTED)
     assert not house.store
+
+
+def test_where_whole_answers_are_kept_stations_are_kept_when_they_are_needed_again() -> None:
+    both, fragments_alone = Settings(), Settings(response_cache_size_max_bytes=0)
+    assert [stations_of(both).wants("station"), stations_of(fragments_alone).wants("station")] == [False, True]
