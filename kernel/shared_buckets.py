@@ -127,12 +127,15 @@ class RedisBuckets:
         """As Buckets has it. In a cluster the keys of one call have to lie in one slot."""
         if len(draws) == 1 and draws[0].leased:
             return [self.take_here(draws[0]) or await self._asked(draws[0])]
-        untold = [self._untold.pop(each.key, each.of(0)) for each in draws]
-        numbers = [
-            (each.amount, f"{each.bucket.unit_s:.9f}", each.bucket.capacity, _seconds(told))
-            for each, told in zip(draws, untold, strict=True)
-        ]
-        taken = await self._takes.take([each.key for each in draws], list(chain.from_iterable(numbers)))
+        untold: list[Draw] = []
+        numbers: list[object] = []
+        for each in draws:
+            told = self._untold.pop(each.key, None)
+            if told is not None:
+                untold.append(told)
+            bucket = each.bucket
+            numbers += (each.amount, f"{bucket.unit_s:.9f}", bucket.capacity, "0" if told is None else _seconds(told))
+        taken = await self._takes.take([each.key for each in draws], numbers)
         if taken is None:
             for each in untold:
                 self._tell_later(each, each.amount)

@@ -184,7 +184,7 @@ async def connected(url: str, settings: Settings | None = None) -> AsyncIterator
     await Tortoise.init(config=config(url, settings), _enable_global_fallback=True)
     client = Tortoise.get_connection("default")
     try:
-        with reading.by(getattr(client, "read_only", None)):
+        with reading.by(getattr(client, "read_only", None), getattr(client, "writing_alone", None)):
             yield
     finally:
         await drain()

@@ -17,6 +17,7 @@ from kernel.tasks import inside_transaction
 from models import changes
 from models.database import dialect, is_guarded
 from models.lean import Argument, Row
+from models.reading import Way
 
 M = TypeVar("M", bound=Model)
 
@@ -33,7 +34,8 @@ class NotWritten(RuntimeError):
 
 def may_write_alone() -> bool:
     """Say whether a statement could be a transaction here: none is under way, and no guard has to be in it."""
-    return not inside_transaction.get() and not is_guarded() and dialect() == "postgres"
+    possible = Way.write_alone is not None or dialect() == "postgres"
+    return possible and not inside_transaction.get() and not is_guarded()
 
 
 async def write_alone(statement: str, *arguments: Argument) -> Sequence[Row]:
@@ -42,8 +44,10 @@ async def write_alone(statement: str, *arguments: Argument) -> Sequence[Row]:
     Whoever is cancelled meanwhile does not know which became of it, so callers are tasks that nobody cancels. Raises
     NotWritten, TimeoutError and OSError.
     """
-    client = cast(WritingAlone, Tortoise.get_connection("default"))
     try:
+        if Way.write_alone is not None:
+            return await Way.write_alone(statement, arguments)
+        client = cast(WritingAlone, Tortoise.get_connection("default"))
         return await client.write_alone(statement, arguments)
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise NotWritten(type(error).__name__) from error

@@ -96,8 +96,12 @@ class Purger:
         if purges.EVERYTHING in tags:
             self._clear()
         else:
-            PURGED.inc(self._cache.purge(tags))
-            FRAGMENTS_PURGED.inc(self._fragments.purge(tags))
+            for counter, forgotten in (
+                (PURGED, self._cache.purge(tags)),
+                (FRAGMENTS_PURGED, self._fragments.purge(tags)),
+            ):
+                if forgotten:
+                    counter.inc(forgotten)
 
     def _clear(self) -> None:
         CLEARED.inc()

@@ -37,7 +37,7 @@ class AlertKind(StrEnum):
     CLAIM = "CLAIM"
 
 
-def order_stream(order_id: UUID) -> str:
+def order_stream(order_id: UUID | str) -> str:
     return f"order:{order_id}"
 
 

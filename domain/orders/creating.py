@@ -23,7 +23,7 @@ from domain.orders.policy import Policy
 from domain.orders.transitions import creation_of
 from domain.orders.writing import NewOrder
 from domain.risk import rules as risk
-from domain.work.operations import Kind, check_payload
+from domain.work.operations import PAYLOADS, Kind
 from kernel.clock import start_of_business_day
 from kernel.errors import YoukaError
 from kernel.ids import new_id
@@ -34,6 +34,9 @@ from models.lean_transactions import NotWritten, row_of
 from models.offers import Offer
 from models.orders import RechargeOrder
 from models.organisations import OrganisationMember
+
+# What the work that ends an order is told; nobody looks at it again before it is written.
+assert PAYLOADS[Kind.EXPIRE_ORDER] == {"order_id": UUID}
 
 
 class PriceChanged(YoukaError):
@@ -59,13 +62,15 @@ class Wanted:
 
     @property
     def input_hash(self) -> str:
-        amount = str(risk.amount_of(self.yuan).fen) if self.yuan is not None else ""
-        parts = [str(self.card_id), amount]
+        return self.hash_of(risk.amount_of(self.yuan) if self.yuan is not None else None)
+
+    def hash_of(self, named: Money | None) -> str:
+        """Return the hash of the input, whose amount was read already, where it names one."""
+        parts = [str(self.card_id), str(named.fen) if named is not None else ""]
         return idempotency.hash_of(*parts, *([str(self.offer_id)] if self.names_offer else []))
 
 
-@dataclass(frozen=True, slots=True)
-class Making:
+class Making(NamedTuple):
     """An order that is to be made: what is wanted and by whom, the offer if there is one, and what arrives."""
 
     viewer: Viewer
@@ -78,6 +83,11 @@ class Making:
     @property
     def price(self) -> Money:
         return Money(self.offer.price_fen) if self.offer else self.amount
+
+    @property
+    def input_hash(self) -> str:
+        # What arrives is what was named, where anything was.
+        return self.wanted.hash_of(self.amount if self.wanted.yuan is not None else None)
 
 
 class Created(NamedTuple):
@@ -149,7 +159,7 @@ def _question(making: Making) -> Question:
 def _known(making: Making, found: CreationFacts) -> UUID | None:
     if found.known is None:
         return None
-    if found.known.input_hash != making.wanted.input_hash:
+    if found.known.input_hash != making.input_hash:
         raise IdempotencyConflict
     return found.known.result_id
 
@@ -189,11 +199,10 @@ def _order(making: Making, reason: ReviewReason | None, member: OrganisationMemb
 
 
 def _new(making: Making, order: RechargeOrder, turn: str) -> NewOrder:
-    work = {"order_id": str(order.id)}
-    check_payload(Kind.EXPIRE_ORDER, work)
+    order_id, wanted = str(order.id), making.wanted
     values = {
         "turn": turn,
-        "id": order.id,
+        "id": order_id,
         "user_id": order.user_id,
         "card_id": order.card_id,
         "offer_id": order.offer_id,
@@ -201,21 +210,21 @@ def _new(making: Making, order: RechargeOrder, turn: str) -> NewOrder:
         "member_id": order.member_id,
         "amount_fen": order.amount_fen,
         "price_fen": order.price_fen,
-        "state": order.state.value,
+        "state": order.state,
         "version": order.version,
-        "refund_state": order.refund_state.value,
-        "review_state": order.review_state.value,
-        "review_reason": order.review_reason.value if order.review_reason else None,
+        "refund_state": order.refund_state,
+        "review_state": order.review_state,
+        "review_reason": order.review_reason,
         "pay_deadline_at": text_of(order.pay_deadline_at),
         "made_at": text_of(order.created_at),
         "key_id": new_id(),
-        "operation": making.wanted.operation,
-        "key": making.wanted.key,
-        "input_hash": making.wanted.input_hash,
+        "operation": wanted.operation,
+        "key": wanted.key,
+        "input_hash": making.input_hash,
         "job_id": new_id(),
-        "job_kind": Kind.EXPIRE_ORDER.value,
-        "job_key": work["order_id"],
-        "job": work,
-        **creation_of(order, actor=making.viewer.actor),
+        "job_kind": Kind.EXPIRE_ORDER,
+        "job_key": order_id,
+        "job": {"order_id": order_id},
+        **creation_of(order, order_id, actor=making.viewer.actor),
     }
     return NewOrder(order.id, order.user_id, values)

@@ -8,8 +8,8 @@ writes in one transaction, which is alone from its beginning.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -82,8 +82,7 @@ def _reading(limit: int) -> Statement:
 READ_ONE, READ = _reading(1), _reading(AT_ONCE_MAX)
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """Who wants to recharge which card, under which key; `day` is when today began, `since` the window for splits."""
 
     user_id: UUID
@@ -105,16 +104,14 @@ class BoundCard(NamedTuple):
         return self.facts.organisation_id
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What the key was used for before."""
 
     input_hash: str
     result_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class CreationFacts:
+class CreationFacts(NamedTuple):
     """`turn` is empty where there is no such user."""
 
     turn: str
@@ -134,7 +131,7 @@ async def read(questions: Sequence[Question]) -> list[CreationFacts]:
             "card_id": each.card_id,
             "operation": each.operation,
             "key": each.key,
-            "day": text_of(each.day),
+            "day": _text_of_day(each.day),
             "since": text_of(each.since),
         }
         for number, each in enumerate(questions)
@@ -155,6 +152,10 @@ async def alone(question: Question) -> CreationFacts:
 def text_of(moment: datetime) -> str:
     """Return a moment as SQLite keeps it; PostgreSQL reads that as well."""
     return moment.astimezone(UTC).isoformat(" ")
+
+
+# It is the same day for everybody, and all day long.
+_text_of_day = lru_cache(maxsize=8)(text_of)
 
 
 def text_of_json(value: object) -> str:

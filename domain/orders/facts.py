@@ -178,11 +178,11 @@ def of_new(order: RechargeOrder, card: CardFacts) -> OrderFacts:
 
     Its card stands in the place of the card's id, as the key of what nobody has to load (`schema.types.orders`).
     """
-    key = cast(UUID, card)
+    key, created_at = cast(UUID, card), written(order.created_at)
     return OrderFacts(
         order.id, order.state, order.amount_fen, order.price_fen, order.failure_kind, order.refund_state,
-        order.review_state, order.review_reason, written(order.pay_deadline_at), written(order.created_at),
-        written(order.updated_at), key, order.offer_id, order.organisation_id, order.member_id,
+        order.review_state, order.review_reason, written(order.pay_deadline_at), created_at,
+        created_at, key, order.offer_id, order.organisation_id, order.member_id,
     )  # fmt: skip
 
 

@@ -43,20 +43,23 @@ def standing_of(order: RechargeOrder) -> Standing:
     return Standing(order.state, order.failure_kind, order.review_state)
 
 
-def creation_of(order: RechargeOrder, *, actor: str) -> dict[str, Any]:
-    """Return what is written beside a new order: its first step and its first event, as `writing` calls them."""
+def creation_of(order: RechargeOrder, order_id: str, *, actor: str) -> dict[str, Any]:
+    """Return what is written beside a new order: its first step and its first event, as `writing` calls them.
+
+    `order_id` is the order's id as text. Enums are written as their values.
+    """
     rule = next_step(None, Trigger.CREATE)
     assert order.version == 1
     return {
         "step_id": new_id(),
         "rule": rule.number,
-        "trigger": rule.trigger.value,
+        "trigger": rule.trigger,
         "actor": actor,
         "reason": "",
         "request_id": _request_id(),
-        "stream": order_stream(order.id),
-        "event_type": EventType.ORDER_CHANGED.value,
-        "event": _event_of(order),
+        "stream": order_stream(order_id),
+        "event_type": EventType.ORDER_CHANGED,
+        "event": _event_of(order, order_id),
     }
 
 
@@ -123,7 +126,7 @@ async def _record(
     position = await append(
         stream=order_stream(order.id),
         type=EventType.ORDER_CHANGED,
-        payload=_event_of(order),
+        payload=_event_of(order, str(order.id)),
         now=now,
     )
     # Whoever resumes from an order's version resumes from the event that made it.
@@ -131,9 +134,9 @@ async def _record(
         raise OrderChanged(order.id)
 
 
-def _event_of(order: RechargeOrder) -> dict[str, Any]:
+def _event_of(order: RechargeOrder, order_id: str) -> dict[str, Any]:
     return {
-        "order_id": str(order.id),
+        "order_id": order_id,
         "user_id": str(order.user_id),
         "state": order.state.value,
         "refund_state": order.refund_state.value,

@@ -99,7 +99,7 @@ WITH new AS (SELECT {", ".join(f"json_extract(?1, '$.{name}') AS {name}" for nam
 WRITES_SQLITE = tuple(NEW_SQLITE + each for each in INSERTS)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class NewOrder:
     """One order to be written: `values` are those of COLUMNS."""
 

@@ -29,7 +29,7 @@ from kernel.logs import get_logger
 from models.engines.noticing import Noticing
 from models.engines.plain import PlainConnections
 from models.lean import Argument, Row, Statement
-from models.reading import ReadOnly
+from models.reading import ReadOnly, WriteAlone
 
 log = get_logger(__name__)
 
@@ -87,6 +87,13 @@ class PostgresClient(Noticing, AsyncpgDBClient):
             return await plain.fetch(statement.postgres, arguments)
         async with self.acquire_connection() as connection:
             return cast(Sequence[Row], await connection.fetch(statement.postgres, *arguments))
+
+    @property
+    def writing_alone(self) -> WriteAlone | None:
+        """How connections that are for `write_alone` do it; None where there are none."""
+        if not self._alone_size_max:
+            return None
+        return (self._alone or self._open_alone()).fetch
 
     async def write_alone(self, text: str, arguments: Sequence[Argument]) -> Sequence[Row]:
         """Run a statement that is a transaction by itself, and so leaves nothing behind that a reset would undo."""
