@@ -134,9 +134,13 @@ class MemoryBuckets:
         return Level(max(0, min(bucket.capacity, remaining)), 0.0, filled_s)
 
     def give_back(self, draw: Draw) -> None:
-        now_s = self._clock()
-        backlog_s = self._full_at_s.get(draw.key, 0.0) - now_s - draw.amount / draw.bucket.refill_per_s
-        self._keep(draw.key, backlog_s, now_s)
+        kept, key = self._full_at_s, draw.key
+        full_at_s = kept.get(key, 0.0) - draw.amount / draw.bucket.refill_per_s
+        if full_at_s > self._clock():
+            # What was taken a moment ago need not be moved to the end, nor others be forgotten, once more.
+            kept[key] = full_at_s
+        else:
+            kept.pop(key, None)
 
     def peek(self, draw: Draw) -> Level:
         return level_of(draw, self._backlog_s(draw.key), taken=False)
@@ -160,9 +164,11 @@ class MemoryBuckets:
 
     def _keep(self, key: str, backlog_s: float, now_s: float) -> None:
         kept = self._full_at_s
-        kept.pop(key, None)
         if backlog_s > 0:
             kept[key] = now_s + backlog_s
+            kept.move_to_end(key)
+        else:
+            kept.pop(key, None)
         for _ in range(PURGED_AT_ONCE):
             oldest = next(iter(kept), None)
             if oldest is None or (kept[oldest] > now_s and len(kept) <= self._keys_max):

@@ -28,15 +28,16 @@ def size_of(bucket: Bucket) -> int:
 class Lease:
     """`left` of a bucket is reserved. `renewing` says that more is on its way."""
 
-    __slots__ = ("bucket", "idle_at_s", "left", "renewing")
+    __slots__ = ("bucket", "idle_at_s", "left", "renewing", "size")
 
     def __init__(self, bucket: Bucket) -> None:
-        self.bucket, self.left, self.renewing, self.idle_at_s = bucket, 0, False, 0.0
+        self.bucket, self.size = bucket, size_of(bucket)
+        self.left, self.renewing, self.idle_at_s = 0, False, 0.0
 
     @property
     def low(self) -> bool:
         """Whether it is time to ask for more, so that it is there when it is needed."""
-        return not self.renewing and self.left * 2 < size_of(self.bucket)
+        return not self.renewing and self.left * 2 < self.size
 
 
 class Leases:
@@ -67,10 +68,10 @@ class Leases:
         lease = self._leases.get(draw.key)
         if lease is None:
             return draw.amount
-        room = max(0, size_of(lease.bucket) - lease.left)
-        kept = min(room, draw.amount)
+        amount = draw.amount
+        kept = max(0, min(lease.size - lease.left, amount))
         lease.left += kept
-        return draw.amount - kept
+        return amount - kept
 
     def left(self, key: str) -> int:
         lease = self._leases.get(key)
@@ -87,7 +88,7 @@ class Leases:
         lease = self._leases.get(key)
         if lease is None:
             lease = self._leases[key] = Lease(bucket)
-        lease.bucket, lease.renewing = bucket, False
+        lease.bucket, lease.size, lease.renewing = bucket, size_of(bucket), False
         lease.left += amount
         lease.idle_at_s = self._clock() + IDLE_S
 

@@ -168,7 +168,9 @@ class RedisBuckets:
 
     def give_back(self, draw: Draw) -> None:
         self._near.give_back(draw)
-        self._tell_later(draw, -self._leases.put_back(draw))
+        left_over = self._leases.put_back(draw)
+        if left_over:
+            self._tell_later(draw, -left_over)
 
     def peek(self, draw: Draw) -> Level:
         return self._near.peek(draw)

@@ -134,8 +134,8 @@ def headers_of(charge: Charge) -> RawHeaders:
 def extension_of(charge: Charge) -> bytes:
     """Return what an answer says of its cost under `extensions.cost`, as JSON."""
     (fields, types), (remaining, full_after_s) = charge.price, charge.standing
-    # All our times are UTC.
-    reset_at = (charge.taken_at + timedelta(seconds=full_after_s)).isoformat(timespec="milliseconds")
+    # All our times are UTC, and without saying so a time is written in a third of the time.
+    reset_at = charge.taken_at.replace(tzinfo=None) + timedelta(seconds=full_after_s)
     return EXTENSION % (
         fields + types,
         fields,
@@ -143,7 +143,7 @@ def extension_of(charge: Charge) -> bytes:
         b"null" if charge.actual is None else b"%d" % charge.actual,
         remaining,
         charge.draw.bucket.capacity,
-        reset_at[: -len("+00:00")].encode(),
+        reset_at.isoformat("T", "milliseconds").encode(),
     )
 
 
