@@ -16,11 +16,21 @@ class DeadlinePassed(TimeoutError):
     """The time was over; what the work itself says of time is another TimeoutError."""
 
 
-class _Deadline:
-    __slots__ = ("at_s", "passed", "task")
+class Deadline:
+    """When a task is cancelled that is not done by then."""
+
+    __slots__ = ("_cancelling", "at_s", "passed", "task")
 
     def __init__(self, task: asyncio.Task[Any], at_s: float) -> None:
         self.task, self.at_s, self.passed = task, at_s, False
+        self._cancelling = task.cancelling()
+
+    def is_over(self) -> bool:
+        """Whether it is for this that the task was cancelled, which then goes on.
+
+        Somebody else may have cancelled it as well, and is heard.
+        """
+        return self.passed and self.task.uncancel() <= self._cancelling
 
 
 class Deadlines:
@@ -33,7 +43,7 @@ class Deadlines:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         # In the order of their times.
-        self._pending: dict[_Deadline, None] = {}
+        self._pending: dict[Deadline, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -42,29 +52,32 @@ class Deadlines:
 
     async def within(self, work: Awaitable[T]) -> T:
         """Await the work. Raises DeadlinePassed where it was cancelled because its time was over."""
-        task = asyncio.current_task()
-        assert task is not None, "who awaits is a task"
-        cancelling, deadline = task.cancelling(), self._set(task)
+        deadline = self.begin()
         try:
             return await work
         except asyncio.CancelledError:
-            # Somebody else may have cancelled the task as well, and is heard.
-            if deadline.passed and task.uncancel() <= cancelling:
+            if deadline.is_over():
                 raise DeadlinePassed from None
             raise
         finally:
-            self._pending.pop(deadline, None)
+            self.end(deadline)
 
-    def _set(self, task: asyncio.Task[Any]) -> _Deadline:
+    def begin(self) -> Deadline:
+        """Give the task that runs its time from now on, until `end`; without a coroutine between it and its work."""
+        task = asyncio.current_task()
+        assert task is not None, "who awaits is a task"
         loop = task.get_loop()
         if loop is not self._loop:
             # A loop that is no more has taken its timer with it.
             self._loop, self._timer, self._pending = loop, None, {}
-        deadline = _Deadline(task, loop.time() + self.seconds)
+        deadline = Deadline(task, loop.time() + self.seconds)
         self._pending[deadline] = None
         if self._timer is None:
             self._timer = loop.call_at(deadline.at_s, self._look)
         return deadline
+
+    def end(self, deadline: Deadline) -> None:
+        self._pending.pop(deadline, None)
 
     def _look(self) -> None:
         """End what has passed its time, and look again when the next one may."""

@@ -99,47 +99,44 @@ class Door:
             connection=str(next(self._connections)),
         )
         bind_contextvars(request_id=context.request_id)
+        media_type = caller.media_type
         try:
             if caller.authorization is not None:
                 context.viewer = viewer_of(caller.authorization, context)
                 if caller.head is not None:
                     self._origins.check(caller.head, context.viewer)
             asked = request_of(decoded(body, "The body"))
-            reply = self._begun(body, asked, context, caller.media_type)
+            prepared = self._reception.prepare_here(asked, context)
+            if prepared is None:
+                return self._awaited(caller, self.answer("POST", body, asked, context, media_type), context)
+            check_allowed(prepared, "POST", streams=False)
+            begun = self._engine.begin(prepared, context)
+            if not isinstance(begun, Answer):
+                return self._awaited(caller, begun, context, (body, prepared))
+            self._engine.know(body, prepared, begun, context)
+            reply = answered(begun, media_type=media_type)
+        except OperationRefused as refused:
+            reply = not_executed(refused.errors, media_type=media_type)
         except Exception as error:
             reply = failed(error, context)
-        return (
-            self._whole(caller, reply, context.request_id)
-            if isinstance(reply, Reply)
-            else self._awaited(caller, reply, context)
-        )
+        return self._whole(caller, reply, context.request_id)
 
-    def _begun(
-        self, letters: bytes, asked: Asked, context: Context, media_type: str
-    ) -> Reply | Coroutine[Any, Any, Reply]:
+    async def _awaited(
+        self,
+        caller: Caller,
+        work: Awaitable[Answer | Reply],
+        context: Context,
+        known_by: tuple[bytes, Prepared] | None = None,
+    ) -> Whole:
+        """Return what comes of the work; an answer is known by the letters that it was asked by."""
         try:
-            prepared = self._reception.prepare_here(asked, context)
-        except OperationRefused as refused:
-            return not_executed(refused.errors, media_type=media_type)
-        if prepared is None:
-            return self.answer("POST", letters, asked, context, media_type)
-        check_allowed(prepared, "POST", streams=False)
-        begun = self._engine.begin(prepared, context)
-        if not isinstance(begun, Answer):
-            return self._known(letters, prepared, begun, context, media_type)
-        self._engine.know(letters, prepared, begun, context)
-        return answered(begun, media_type=media_type)
-
-    async def _known(
-        self, letters: bytes, prepared: Prepared, work: Awaitable[Answer], context: Context, media_type: str
-    ) -> Reply:
-        answer = await work
-        self._engine.know(letters, prepared, answer, context)
-        return answered(answer, media_type=media_type)
-
-    async def _awaited(self, caller: Caller, work: Awaitable[Reply], context: Context) -> Whole:
-        try:
-            reply = await work
+            found = await work
+            if isinstance(found, Reply):
+                reply = found
+            else:
+                if known_by is not None:
+                    self._engine.know(*known_by, found, context)
+                reply = answered(found, media_type=caller.media_type)
         except Exception as error:
             reply = failed(error, context)
         return self._whole(caller, reply, context.request_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import aclosing
@@ -181,8 +182,7 @@ class Executor:
     ) -> None:
         self._schema = schema
         self._loaders = loaders
-        self.timeout_s = timeout_s
-        self._deadlines = Deadlines(timeout_s) if timeout_s is not None else None
+        self.deadlines = Deadlines(timeout_s) if timeout_s is not None else None
         self._fragments = fragments
 
     def prepare(self, asked: GraphQLRequest, context: Context) -> Prepared:
@@ -294,27 +294,29 @@ class Executor:
     async def _executed(self, prepared: Prepared, context: Context, begun: Awaitable[ExecutionResult]) -> Executed:
         return executed(await self._result(prepared, begun), context)
 
-    def _result(self, prepared: Prepared, begun: Awaitable[ExecutionResult]) -> Awaitable[ExecutionResult]:
-        if prepared.type is OperationType.MUTATION or self._deadlines is None:
-            return begun
-        return self._timely(begun, self._deadlines)
-
-    async def _timely(self, begun: Awaitable[ExecutionResult], deadlines: Deadlines) -> ExecutionResult:
+    async def _result(self, prepared: Prepared, begun: Awaitable[ExecutionResult]) -> ExecutionResult:
         """Return the result. What is cancelled here is only read; a transaction ends in a task of its own."""
+        if prepared.type is OperationType.MUTATION or self.deadlines is None:
+            return await begun
+        deadline = self.deadlines.begin()
         try:
-            return await deadlines.within(begun)
-        except DeadlinePassed:
-            error = OperationTimedOut(maximum=deadlines.seconds)
+            return await begun
+        except asyncio.CancelledError:
+            if not deadline.is_over():
+                raise
+            error = OperationTimedOut(maximum=self.deadlines.seconds)
             return ExecutionResult(None, [GraphQLError(error.message("en"), original_error=error)])
+        finally:
+            self.deadlines.end(deadline)
 
     async def _in_time(self, work: Awaitable[T]) -> T:
         """Raises OperationTimedOut."""
-        if self._deadlines is None:
+        if self.deadlines is None:
             return await work
         try:
-            return await self._deadlines.within(work)
+            return await self.deadlines.within(work)
         except DeadlinePassed:
-            raise OperationTimedOut(maximum=self._deadlines.seconds) from None
+            raise OperationTimedOut(maximum=self.deadlines.seconds) from None
 
     async def _deliveries(
         self, prepared: Prepared, context: Context, source: AsyncGenerator[Any, None]

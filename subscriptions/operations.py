@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 from graphql import OperationType
 
+from kernel.deadlines import DeadlinePassed
 from kernel.logs import get_logger
 from kernel.tasks import spawn
 from schema.types.charges import Charge, Meter
@@ -169,10 +170,13 @@ class Engine:
         """
         work = spawn(self._done(prepared, context, charge), name="mutation")
         self.works.add(work)
-        await asyncio.wait([work], timeout=self.executor.timeout_s)
-        if work.done():
-            return work.result()
-        late = OperationTimedOut(maximum=self.executor.timeout_s)
+        deadlines = self.executor.deadlines
+        if deadlines is None:
+            return await asyncio.shield(work)
+        try:
+            return await deadlines.within(asyncio.shield(work))
+        except DeadlinePassed:
+            late = OperationTimedOut(maximum=deadlines.seconds)
         body = orjson.dumps({"data": None, "errors": [refusal(late, locale=context.locale)]})
         return self._answered(Executed(body, failed=True), charge)
 

@@ -15,6 +15,7 @@ from kernel.ids import new_id
 from schema.types.context import Context
 from subscriptions.callers import Caller, Callers
 from subscriptions.door import Door
+from subscriptions.reception import Reception
 from subscriptions.requests import request_of
 from tests.subscriptions.serving import application, services_of, serving, token_of
 from tests.subscriptions.support import eventually
@@ -204,7 +205,7 @@ class TestTurns:
             writer.write(request(1))
             await reader.readuntil(b"hello 1")
             monkeypatch.setattr(Door, "_awaited", slowly)
-            monkeypatch.setattr(Door, "_begun", lambda self, *rest: self.answer("POST", *rest))
+            monkeypatch.setattr(Reception, "prepare_here", lambda *_: None)
             writer.write(request(1))
             await eventually(lambda: bool(address.server.server_state.tasks))
             writer.transport.abort()
