@@ -12,6 +12,7 @@ import strawberry
 from domain.stations import queries
 from domain.stations.facts import StationFacts
 from domain.stations.geo import Location
+from domain.stations.queries import NearbyStation
 from domain.stations.tree import PlaceTree
 from schema.types.ahead import ahead_of
 from schema.types.context import Context, Info
@@ -24,15 +25,15 @@ from schema.types.stations import (
     ZONE,
     ZONE_OF_PRICE,
     LocationInput,
+    Placed,
     Station,
     StationConnection,
-    StationEdge,
+    StationPage,
     cheapest_after,
-    cheapest_edge,
+    cheapest_place,
     listed_after,
-    listed_edge,
+    listed_place,
     nearest_after,
-    nearest_edge,
 )
 
 RADIUS_DEFAULT_M = 5_000
@@ -96,11 +97,12 @@ async def _read_rows(info: Info, keys: Sequence[UUID]) -> Sequence[StationFacts 
         return await loaders.stations.load_many(keys)
     zones = [each for each in (ZONE, ZONE_OF_PRICE) if ahead.asked(each)]
     found = await (loaders.whole_stations if zones else loaders.priced_stations).load_many(keys)
+    prices, named = ahead.known(PRICES), [ahead.known(each) for each in zones]
     for each in found:
         if each is not None and (zone_id := each.station.zone_id):
-            ahead.tell(PRICES, zone_id, each.prices)
-            for relation in zones:
-                ahead.tell(relation, zone_id, each.zone)
+            prices[zone_id] = each.prices
+            for known in named:
+                known[zone_id] = each.zone
     return [each and each.station for each in found]
 
 
@@ -125,27 +127,27 @@ async def stations(
     limit = page_size(first, maximum=info.context.services.settings.page_size_max) + 1
     with refusals(info):
         if near is None:
-            edges = await _listed(info, product, sort, after, limit)
+            rows: Sequence[Placed | NearbyStation] = await _listed(info, product, sort, after, limit)
         elif sort is StationSort.PRICE:
-            edges = await _cheapest(info, near, radius, product, after, limit)
+            rows = await _cheapest(info, near, radius, product, after, limit)
         else:
-            edges = await _nearest(info, near, radius, product, after, limit)
-    return StationConnection.of(edges, first=first, after=after)
+            rows = await _nearest(info, near, radius, product, after, limit)
+    return StationConnection.of(StationPage.of(rows, first=first, after=after))
 
 
 async def _listed(
     info: Info, product: Product | None, sort: StationSort, after: str | None, limit: int
-) -> list[StationEdge]:
+) -> list[Placed]:
     rows = await queries.listed(
         product=product, sort=sort, after=listed_after(after), limit=limit, now=info.context.now
     )
-    return [listed_edge(row) for row in rows]
+    return [listed_place(row) for row in rows]
 
 
 async def _nearest(
     info: Info, near: LocationInput, radius_m: int, product: Product | None, after: str | None, limit: int
-) -> list[StationEdge]:
-    rows = await queries.nearest(
+) -> list[NearbyStation]:
+    return await queries.nearest(
         index=KnownIndex(info.context),
         near=Location(near.latitude, near.longitude),
         radius_m=radius_m,
@@ -156,12 +158,11 @@ async def _nearest(
         now=info.context.now,
         rows_of=partial(rows_of, info),
     )
-    return [nearest_edge(row) for row in rows]
 
 
 async def _cheapest(
     info: Info, near: LocationInput, radius_m: int, product: Product | None, after: str | None, limit: int
-) -> list[StationEdge]:
+) -> list[Placed]:
     rows = await queries.cheapest(
         index=KnownIndex(info.context),
         near=Location(near.latitude, near.longitude),
@@ -173,4 +174,4 @@ async def _cheapest(
         now=info.context.now,
         rows_of=partial(rows_of, info),
     )
-    return [cheapest_edge(row) for row in rows]
+    return [cheapest_place(row) for row in rows]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from domain.identity.queries import UserFacts
 from domain.orders.facts import OrderPage
 from kernel.errors import YoukaError
@@ -18,39 +20,26 @@ async def viewer(info: Info) -> Viewer | None:
     if context.viewer is None:
         return None
     ahead = ahead_of(info)
-    page = _page_of(ahead, context) if ahead is not None else None
-    if ahead is None or page is None:
-        row = await context.loaders.profiles.load(context.viewer)
-    else:
-        row = await _overview(ahead, context, page)
+    row = await (_read(ahead, context) if ahead is not None else context.loaders.profiles.load(context.viewer))
     return Viewer.of(row) if row else None
 
 
-def _page_of(ahead: Ahead, context: Context) -> OrderPage | None:
-    """Return the orders to be read along with the user; None where nothing is, or more than one page of them."""
-    asked = ahead.asked(ORDERS)
-    if not asked:
-        return NO_ORDERS if ahead.asked(WALLET) else None
-    if len(asked) > 1:
-        return None
-    try:
-        _, page, state = orders_of_viewer(None, context, **asked[0])
-    except YoukaError:
-        # It is told of where the page is asked for.
-        return None
-    return OrderPage(page.limit, page.after_id, state)
-
-
-async def _overview(ahead: Ahead, context: Context, page: OrderPage) -> UserFacts | None:
-    """Read the user with wallet and orders, and tell what was asked of it."""
+async def _read(ahead: Ahead, context: Context) -> UserFacts | None:
+    """Read the user, and what can be read along: the wallet, and the orders where one page of them is asked for."""
+    pages, wallet, key = ahead.asked(ORDERS), bool(ahead.asked(WALLET)), None
+    if len(pages) == 1:
+        # What is wrong with a page is told of where it is asked for.
+        with suppress(YoukaError):
+            key = orders_of_viewer(None, context, **pages[0])
+    if key is None and (pages or not wallet):
+        return await context.loaders.profiles.load(context.signed_in)
+    page = NO_ORDERS if key is None else OrderPage(key[1].limit, key[1].after_id, key[2])
     found = await context.loaders.overviews.load((context.signed_in, page))
     if found is None:
         return None
-    if ahead.asked(WALLET):
-        ahead.tell(WALLET, found.user.id, found.wallet)
-    for arguments in ahead.asked(ORDERS):
-        ahead.tell(ORDERS, ORDERS.key(None, context, arguments), found.orders)
-    if ahead.asked(CARD):
-        for card_id, card in found.cards.items():
-            ahead.tell(CARD, card_id, card)
+    if wallet:
+        ahead.known(WALLET)[found.user.id] = found.wallet
+    if key is not None:
+        ahead.known(ORDERS)[key] = found.orders
+        ahead.known(CARD).update(found.cards)
     return found.user

@@ -70,6 +70,15 @@ class NearbyStation(NamedTuple):
     spot: Spot
     milliyuan: int | None = None
 
+    @property
+    def key(self) -> tuple[int, UUID]:
+        """The sort key by which its place in a list by distance is found again."""
+        return self.spot.distance_mm, self.spot.station_id
+
+    @property
+    def distance_mm(self) -> int:
+        return self.spot.distance_mm
+
 
 async def by_id(station_id: UUID) -> Station | None:
     return await Station.get_or_none(id=station_id)

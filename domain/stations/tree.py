@@ -59,8 +59,9 @@ class Found(NamedTuple):
     zone_id: UUID | None
 
 
-# A place and where it is on a globe whose radius is 1, so that a chord takes no trigonometry.
-_Known: TypeAlias = tuple[float, float, float, Place]
+# A place and where it is on a globe whose radius is 1, so that a chord takes no trigonometry; and what of it stands in
+# the formula of `distance_m`: its latitude in radians, and the cosine of that.
+_Known: TypeAlias = tuple[float, float, float, Place, float, float]
 
 
 class PlaceTree:
@@ -109,7 +110,8 @@ class PlaceTree:
         for number, place in numbered:
             self._forget(place.station_id)
             self._numbers[place.station_id] = number
-            self._places[number] = (*_on_globe(place.latitude, place.longitude), place)
+            north = math.radians(place.latitude)
+            self._places[number] = (*_on_globe(place.latitude, place.longitude), place, north, math.cos(north))
 
     def remove(self, station_ids: Collection[UUID]) -> None:
         self._forget_corners(station_ids)
@@ -141,7 +143,7 @@ class PlaceTree:
         """Return the zones of the stations within the radius, and of no other."""
         return {
             place.zone_id
-            for _, _, _, place in self._inside(center, radius_m)
+            for _, _, _, place, _, _ in self._inside(center, radius_m)
             if distance_m(center.latitude, center.longitude, place.latitude, place.longitude) <= radius_m
         }
 
@@ -194,22 +196,28 @@ class PlaceTree:
         known = self._inside(center, radius_m)
         if zones is not None:
             known = [each for each in known if each[3].zone_id in zones]
-        near = [((a - x) * (a - x) + (b - y) * (b - y) + (c - z) * (c - z), place) for a, b, c, place in known]
+        near = [((each[0] - x) ** 2 + (each[1] - y) ** 2 + (each[2] - z) ** 2, each) for each in known]
         near.sort(key=_chord)
         radius_mm = math.floor(radius_m * MM_PER_M)
         found: list[Found] = []
         enough = math.inf
         # Whatever is nearer than this surely stands before the page.
         before = -1.0 if after is None else _chord_of(after.distance_mm / MM_PER_M, -1)
-        for chord, place in near:
+        south, longitude = math.radians(center.latitude), center.longitude
+        width, sin, radians, made = math.cos(south), math.sin, math.radians, tuple.__new__
+        for chord, (_, _, _, place, north, its_width) in near:
             if chord > enough:
                 break
             if chord < before:
                 continue
-            away_m = distance_m(center.latitude, center.longitude, place.latitude, place.longitude)
-            spot = Spot(round(away_m * MM_PER_M), place.station_id)
-            if spot.distance_mm <= radius_mm and (after is None or spot > after):
-                found.append(Found(spot, place.zone_id))
+            # `distance_m`, to the last bit, of which a part is known.
+            half_height, half_width = sin((north - south) / 2), sin(radians(place[2] - longitude) / 2)
+            squared = half_height * half_height + width * its_width * half_width * half_width
+            away_m = 2 * EARTH_RADIUS_M * math.asin(math.sqrt(squared if squared < 1.0 else 1.0))
+            distance_mm = round(away_m * MM_PER_M)
+            spot = made(Spot, (distance_mm, place[0]))
+            if distance_mm <= radius_mm and (after is None or spot > after):
+                found.append(made(Found, (spot, place[3])))
                 if len(found) == limit:
                     # Whatever comes may still stand before one of them, as long as rounding can make it do so.
                     enough = _chord_of(max(each.spot.distance_mm for each in found) / MM_PER_M, 1)
@@ -223,7 +231,7 @@ def _on_globe(latitude: float, longitude: float) -> tuple[float, float, float]:
     return width * math.cos(east), width * math.sin(east), math.sin(north)
 
 
-def _chord(near: tuple[float, Place]) -> float:
+def _chord(near: tuple[float, _Known]) -> float:
     return near[0]
 
 

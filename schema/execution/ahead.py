@@ -6,7 +6,7 @@ ahead loses nothing but statements: relations are loaded where they are met.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from schema.execution.relations import Relation
@@ -68,12 +68,12 @@ class Ahead:
                 continue
         return found
 
-    def tell(self, relation: Relation, key: Hashable, value: Any) -> None:
-        """Let the execution know what is under a key. An exception is what loading it has come to."""
+    def known(self, relation: Relation) -> dict[Any, Any]:
+        """Return what is known to be under keys, to be added to. An exception is what loading has come to."""
         outcomes = self._run.outcomes
         if outcomes is None:
             outcomes = self._run.outcomes = {}
         known = outcomes.get(relation)
         if known is None:
             known = outcomes[relation] = {None: relation.absent}
-        known[key] = value
+        return known

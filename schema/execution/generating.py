@@ -151,7 +151,8 @@ class Source:
             raise NotGenerated
         return self._checked_object(part.objects, value)
 
-    def list(self, items: Items, value: str) -> str:
+    def list(self, items: Items, value: str, each: Callable[[str], str] | None = None) -> str:
+        """Write what makes a list; `each` writes an item, where it is not the value of that."""
         if self._loops == NESTED_MAX:
             raise NotGenerated
         written, item = self.fresh("list"), self.fresh("item")
@@ -160,7 +161,7 @@ class Source:
         self.line(f"{written} = []")
         self._loops += 1
         with self.block(f"for {item} in {value}:"):
-            self.line(f"{written}.append({self.value(items.inside, item)})")
+            self.line(f"{written}.append({each(item) if each is not None else self.value(items.inside, item)})")
         self._loops -= 1
         return written
 
@@ -275,8 +276,11 @@ class Source:
         """Write an object that a reader only makes of a part of the row, without making it; None where it is needed."""
         reader: Any = read.readers.get(simple.attribute or "") if isinstance(read, Reading) else None
         kind: type | None = getattr(reader, "kind", None)
-        objects = field.completion.objects
-        if kind is None or objects is None or class_of(objects.kind) is not kind:
+        if kind is None:
+            return None
+        items = field.completion.items if reader.many else None
+        objects = items.inside.objects if items is not None else field.completion.objects
+        if objects is None or class_of(objects.kind) is not kind:
             return None
         selection = cast("SelectionLike", objects.selection)
         if not all(each.constant is not None or is_read(each.simple) for each in selection.fields):
@@ -284,6 +288,8 @@ class Source:
         part: str | None = reader.part
         row = self.fresh("row")
         self.line(f"{row} = {cast(Reading, read).row}" + (f".{part}" if part else ""))
+        if items is not None:
+            return self.list(items, row, lambda each: self._of_row(kind, selection, each, "None"))
         with self.block(f"if {row} is None:"):
             self.line("raise Unexpected")
         return self._of_row(kind, selection, row, "None")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from schema.types.context import Info
@@ -15,8 +15,8 @@ class Ahead(Protocol):
     def asked(self, relation: Relation, /) -> Sequence[dict[str, Any]]:
         """Return the arguments with which a relation is selected, for each place where who asks may have it."""
 
-    def tell(self, relation: Relation, key: Hashable, value: Any, /) -> None:
-        """Let the execution know what is under a key. An exception is what loading it has come to."""
+    def known(self, relation: Relation, /) -> dict[Any, Any]:
+        """Return what is known to be under keys, to be added to. An exception is what loading has come to."""
 
 
 def ahead_of(info: Info) -> Ahead | None:

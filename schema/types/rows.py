@@ -23,16 +23,18 @@ class Entity:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Made:
-    """A reader that makes an object of the row's attribute `part`, or of the row itself.
+    """A reader that makes an object of the row's attribute `part`, or of the row itself; where `many`, of each in it.
 
     Since that is all there is to it, a plan reads what is selected of the object without making it.
     """
 
     kind: type[OfRow[Any]]
     part: str | None = None
+    many: bool = False
 
     def __call__(self, row: Any) -> Any:
-        return self.kind.of(row if self.part is None else getattr(row, self.part))
+        found = row if self.part is None else getattr(row, self.part)
+        return list(map(self.kind.of, found)) if self.many else self.kind.of(found)
 
 
 class OfRow(Generic[Row]):

@@ -137,13 +137,13 @@ class Placed(NamedTuple):
     distance_mm: int | None = None
 
 
-def _metres(row: Placed) -> int | None:
+def _metres(row: Placed | NearbyStation) -> int | None:
     # Half a metre more or less is far below what coordinates of stations are worth.
     return None if row.distance_mm is None else round(row.distance_mm / MM_PER_M)
 
 
 @strawberry.type(directives=[caching.AS_ITS_PARENT], description="One station of a page.")
-class StationEdge(OfRow[Placed]):
+class StationEdge(OfRow[Placed | NearbyStation]):
     cursor: str = strawberry.field(description="The place of this station in the list.")
     node: Station = strawberry.field(description="The station itself.")
     distance: int | None = strawberry.field(description="Metres from `near`, as the crow flies; null without `near`.")
@@ -155,30 +155,39 @@ class StationEdge(OfRow[Placed]):
     }
 
 
+class StationPage(NamedTuple):
+    """A page of a list, what tells whether there is a next one, and what came before it."""
+
+    rows: list[Placed | NearbyStation]
+    has_next_page: bool
+    after: str | None
+
+    @classmethod
+    def of(cls, rows: Sequence[Placed | NearbyStation], *, first: int, after: str | None) -> Self:
+        """One row more than the page tells that there is a next one."""
+        return cls(list(rows[:first]), len(rows) > first, after)
+
+
+def _page_info(page: StationPage) -> PageInfo:
+    ends = [StationEdge.of(row) for row in (*page.rows[:1], *page.rows[-1:])]
+    return page_info(ends, has_next_page=page.has_next_page, after=page.after)
+
+
 @strawberry.type(directives=[caching.AS_ITS_PARENT], description="A page of stations, in the order that was asked for.")
-class StationConnection:
+class StationConnection(OfRow["StationPage"]):
     edges: list[StationEdge] = strawberry.field(description="The stations of this page.")
     page_info: PageInfo = strawberry.field(description="Where this page ends.")
 
-    @classmethod
-    def of(cls, edges: Sequence[StationEdge], *, first: int, after: str | None) -> Self:
-        """One edge more than the page tells that there is a next one."""
-        shown = list(edges[:first])
-        return cls(edges=shown, page_info=page_info(shown, has_next_page=len(edges) > first, after=after))
+    readers = {"edges": Made(StationEdge, "rows", many=True), "page_info": _page_info}
 
 
-def listed_edge(row: StationRow) -> StationEdge:
-    return StationEdge.of(Placed((row.id,), row))
+def listed_place(row: StationRow) -> Placed:
+    return Placed((row.id,), row)
 
 
-def nearest_edge(row: NearbyStation) -> StationEdge:
+def cheapest_place(row: NearbyStation) -> Placed:
     spot = row.spot
-    return StationEdge.of(Placed((spot.distance_mm, spot.station_id), row.station, spot.distance_mm))
-
-
-def cheapest_edge(row: NearbyStation) -> StationEdge:
-    spot = row.spot
-    return StationEdge.of(Placed((row.milliyuan, spot.distance_mm, spot.station_id), row.station, spot.distance_mm))
+    return Placed((row.milliyuan, spot.distance_mm, spot.station_id), row.station, spot.distance_mm)
 
 
 def listed_after(cursor: str | None) -> UUID | None:
