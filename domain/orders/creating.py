@@ -26,7 +26,7 @@ from domain.risk import rules as risk
 from domain.work.operations import PAYLOADS, Kind
 from kernel.clock import start_of_business_day
 from kernel.errors import YoukaError
-from kernel.ids import new_id
+from kernel.ids import new_id, new_ids
 from kernel.money import Money
 from kernel.states import OrderState, RefundState, ReviewReason, ReviewState
 from models.database import transactional
@@ -200,6 +200,7 @@ def _order(making: Making, reason: ReviewReason | None, member: OrganisationMemb
 
 def _new(making: Making, order: RechargeOrder, turn: str) -> NewOrder:
     order_id, wanted = str(order.id), making.wanted
+    key_id, job_id, step_id = new_ids(3)
     values = {
         "turn": turn,
         "id": order_id,
@@ -217,14 +218,15 @@ def _new(making: Making, order: RechargeOrder, turn: str) -> NewOrder:
         "review_reason": order.review_reason,
         "pay_deadline_at": text_of(order.pay_deadline_at),
         "made_at": text_of(order.created_at),
-        "key_id": new_id(),
+        "key_id": key_id,
         "operation": wanted.operation,
         "key": wanted.key,
         "input_hash": making.input_hash,
-        "job_id": new_id(),
+        "job_id": job_id,
         "job_kind": Kind.EXPIRE_ORDER,
         "job_key": order_id,
         "job": {"order_id": order_id},
+        "step_id": step_id,
         **creation_of(order, order_id, actor=making.viewer.actor),
     }
     return NewOrder(order.id, order.user_id, values)

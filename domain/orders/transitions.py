@@ -46,12 +46,11 @@ def standing_of(order: RechargeOrder) -> Standing:
 def creation_of(order: RechargeOrder, order_id: str, *, actor: str) -> dict[str, Any]:
     """Return what is written beside a new order: its first step and its first event, as `writing` calls them.
 
-    `order_id` is the order's id as text. Enums are written as their values.
+    `order_id` is the order's id as text. The step's own id is not among it. Enums are written as their values.
     """
     rule = next_step(None, Trigger.CREATE)
     assert order.version == 1
     return {
-        "step_id": new_id(),
         "rule": rule.number,
         "trigger": rule.trigger,
         "actor": actor,

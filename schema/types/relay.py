@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 from uuid import UUID
 
@@ -15,6 +16,11 @@ from kernel import opaque
 from kernel.errors import YoukaError
 from schema.types import caching, costs
 from schema.types.rows import OfRow
+
+# What was read a moment ago is not read again: a card's id is for the budgets and for the resolver. Longer ones are not
+# kept, since a request may be long.
+IDS_KEPT_MAX = 64
+KEPT_LENGTH_MAX = 128
 
 
 class CursorMalformed(YoukaError):
@@ -34,12 +40,19 @@ def global_id(type_name: str, key: UUID | str) -> strawberry.ID:
 
 def parse_global_id(value: str) -> tuple[str, UUID] | None:
     """Return the type name and key of a global id, or None where it is not one of ours."""
+    return _parsed(value) if len(value) <= KEPT_LENGTH_MAX else _parse(value)
+
+
+def _parse(value: str) -> tuple[str, UUID] | None:
     try:
         padded = value + "=" * (-len(value) % 4)
         type_name, _, key = base64.b64decode(padded, altchars=b"-_", validate=True).decode().partition(":")
         return type_name, UUID(key)
     except (ValueError, binascii.Error):
         return None
+
+
+_parsed = lru_cache(maxsize=IDS_KEPT_MAX)(_parse)
 
 
 def key_of(value: str, type_name: str) -> UUID | None:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
-from tortoise import Tortoise
 
 from domain.account import spending
 from domain.account.rules import OwnLimitExceeded, OwnLimits
@@ -257,26 +256,6 @@ class TestTogether:
         assert [each.user_id for each in made] == [each.user_id for each in viewers]
         assert turns.taken == 0
         assert await RechargeOrder.all().count() == len(viewers)
-
-    async def test_no_statement_reads_a_whole_table(self, postgres: None) -> None:
-        """PostgreSQL is asked for the plan that it keeps, where there are many users."""
-        connection = Tortoise.get_connection("default")
-        await connection.execute_query(
-            "INSERT INTO user_account (id, openid, display_name, created_at) "
-            "SELECT gen_random_uuid(), 'o' || number, '', now() FROM generate_series(1, 10000) number"
-        )
-        await connection.execute_query("ANALYZE user_account")
-        statements = (
-            creation_facts.READ_ONE.postgres,
-            creation_facts.READ.postgres,
-            writing.WRITE_ONE_POSTGRES,
-            writing.WRITE_POSTGRES,
-        )
-        for statement in statements:
-            explaining = statement.replace("$1", "'[]'")
-            rows = await connection.execute_query_dict(f"EXPLAIN {explaining}")
-            plan = "\n".join(row["QUERY PLAN"] for row in rows)
-            assert "Seq Scan on user_account" not in plan, plan
 
     async def test_one_user_at_once_keeps_to_the_limits(self, database: str) -> None:
         viewer = await create_viewer()
