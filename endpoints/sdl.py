@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 
 from starlette.requests import Request
@@ -27,31 +28,32 @@ SCHEME = "bearer "
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """An SDL, and the tag under which a client may keep it."""
+    """An SDL in UTF-8, and the tag under which a client may keep it."""
 
-    text: str
+    text: bytes
     tag: str
 
     @classmethod
+    @lru_cache(maxsize=2)
     def read(cls, name: str) -> Published:
-        """Read the committed file of this name."""
-        text = (SCHEMA_FOLDER / name).read_text(encoding="utf-8")
-        return cls(text, f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"')
+        """Read the committed file of this name, when it is asked for first: hundreds of kilobytes that few want."""
+        text = (SCHEMA_FOLDER / name).read_bytes()
+        return cls(text, f'"{hashlib.sha256(text).hexdigest()[:32]}"')
 
 
 def routes(settings: Settings, *, tokens: Callable[[], TokenAuthority]) -> list[Route]:
     """Return the route. Without a token it answers what partners see, and the whole in development."""
-    whole, partner = Published.read("schema.graphql"), Published.read("partner.graphql")
+    whole, partner = (partial(Published.read, name) for name in ("schema.graphql", "partner.graphql"))
 
     async def sdl(request: Request) -> Response:
         authorization = request.headers.get("authorization")
         if authorization is None:
-            return _answer(request, whole if settings.development else partner)
+            return _answer(request, whole() if settings.development else partner())
         try:
             is_staff = await _is_staff(authorization, tokens())
         except TokenRefused:
             return Response(status_code=401, headers={"www-authenticate": 'Bearer error="invalid_token"'})
-        return _answer(request, whole if is_staff else partner)
+        return _answer(request, whole() if is_staff else partner())
 
     return [Route(PATH, sdl)]
 

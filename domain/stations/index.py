@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from typing import Any
 from uuid import UUID
 
 from domain.events.streams import STATIONS
@@ -113,5 +114,10 @@ async def _all_places() -> AsyncIterator[list[Place]]:
         last = places[-1].station_id
 
 
-def _places(rows: Iterable[tuple[object, ...]]) -> list[Place]:
-    return [Place(*row) for row in rows]  # type: ignore[arg-type]
+def _places(rows: Iterable[tuple[Any, ...]]) -> list[Place]:
+    # Few zones and brands are those of many stations, and the database gives each row its own.
+    seen: dict[Any, Any] = {}
+    return [
+        Place(id, latitude, longitude, seen.setdefault(zone_id, zone_id), seen.setdefault(brand, brand))
+        for id, latitude, longitude, zone_id, brand in rows
+    ]

@@ -12,8 +12,9 @@ from uuid import uuid4
 
 import httpx
 import pytest
-import uvicorn
 from starlette.applications import Starlette
+from uvicorn.config import Config
+from uvicorn.server import Server
 
 from domain.identity.operations import sign_in
 from domain.orders.policy import Policy
@@ -116,7 +117,7 @@ async def reachable_house(database: str, sandbox: Sandbox) -> AsyncIterator[Open
     """A house whose endpoints the sandbox reaches by itself, over HTTP."""
     port = find_free_port()
     async with opened(sandbox, port=port) as house:
-        server = uvicorn.Server(uvicorn.Config(house.app, host="127.0.0.1", port=port, lifespan="off", log_config=None))
+        server = Server(Config(house.app, host="127.0.0.1", port=port, lifespan="off", log_config=None))
         running = asyncio.create_task(server.serve())
         try:
             await eventually(lambda: server.started)

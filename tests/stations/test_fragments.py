@@ -92,7 +92,8 @@ class House:
 @pytest.fixture
 async def house(database: str) -> AsyncIterator[House]:
     assert database
-    settings = Settings()
+    # Without whole answers a fragment is kept at once.
+    settings = Settings(response_cache_size_max_bytes=0)
     store = stations_of(settings)
     await create_prices({
         ("310000", "上海市"): {Product.GASOLINE_92: 8_000, Product.DIESEL_0: 7_500},
