@@ -67,8 +67,9 @@ class UnsupportedDatabase(ValueError):
     """The address names neither SQLite (`sqlite:///path`) nor PostgreSQL (`postgres://user@host/name`)."""
 
 
-# Whoever has one has it for a single statement, and most of these are written for many at a time.
-ALONE_CONNECTIONS_MAX = 2
+# Whoever has one has it for a single statement. Where what comes together is written together, two are enough.
+ALONE_CONNECTIONS_MAX = 4
+JOINED_ALONE_CONNECTIONS_MAX = 2
 
 # What opening a database raises where its address, its password or its host is wrong.
 UNREACHABLE = (UnsupportedDatabase, asyncpg.InvalidAuthorizationSpecificationError, OSError)
@@ -140,7 +141,8 @@ def reading_connections(settings: Settings) -> int:
 
 def alone_connections(settings: Settings) -> int:
     """Return how many of the connections to PostgreSQL are for statements that are transactions by themselves."""
-    return min(ALONE_CONNECTIONS_MAX, settings.database_pool_size_max // 5)
+    most = JOINED_ALONE_CONNECTIONS_MAX if settings.joined_loads else ALONE_CONNECTIONS_MAX
+    return min(most, settings.database_pool_size_max * most // 10)
 
 
 async def migrate(url: str) -> None:

@@ -15,12 +15,13 @@ from tortoise import Tortoise
 
 from bench.storm.proxy import Mode
 from kernel.settings import Settings, get_settings
-from models.database import connected, reading_connections, transactional
+from models.database import alone_connections, connected, reading_connections, transactional
 from models.engines.plain import PlainConnections
 from models.engines.postgres import PostgresClient
 from models.events import EventStream
 from models.identity import User
 from models.lean import Statement, fetch, read_moment, read_uuid
+from models.lean_transactions import write_alone
 from tests.models.test_engines import COMMAND_TIMEOUT_S, behind_a_proxy, server_side
 from tests.subscriptions.support import eventually
 
@@ -143,6 +144,25 @@ class TestPostgres:
     @pytest.mark.parametrize(("most", "reading"), [(1, 0), (2, 0), (3, 1), (10, 3), (100, 3)])
     def test_they_are_among_those_that_a_process_may_open(self, most: int, reading: int) -> None:
         assert reading_connections(Settings(database_pool_size_max=most)) == reading
+
+    @pytest.mark.usefixtures("postgres")
+    async def test_what_is_a_transaction_by_itself_has_connections_of_its_own(self) -> None:
+        statement = "SELECT pg_backend_pid() AS pid, current_setting('transaction_read_only') AS read_only"
+        rows = [row for rows in await asyncio.gather(*(write_alone(statement) for _ in range(50))) for row in rows]
+        alone = {row["pid"] for row in rows}
+        assert {row["read_only"] for row in rows} == {"off"}
+        assert len(alone) <= alone_connections(Settings()) == 2
+        assert not alone & {(await fetch(PID))[0]["pid"] for _ in range(5)}
+        pool = Tortoise.get_connection("default")
+        assert not alone & {(await pool.execute_query_dict(PID.postgres))[0]["pid"] for _ in range(5)}
+
+    @pytest.mark.parametrize("joined", [True, False])
+    def test_each_kind_leaves_some_to_the_others(self, joined: bool) -> None:
+        for most in range(1, 40):
+            settings = Settings(database_pool_size_max=most, joined_loads=joined)
+            alone = alone_connections(settings)
+            assert alone <= (2 if joined else 4)
+            assert most - alone - reading_connections(settings) >= max(1, most // 4)
 
     async def test_where_none_is_for_reading_the_pool_reads(self, postgres_url: str) -> None:
         async with connected(postgres_url, Settings(database_pool_size_max=1)):
