@@ -15,8 +15,9 @@ from kernel.logs import get_logger
 from schema.types.charges import Charge, Price
 from schema.types.context import Context
 from subscriptions.callers import Asker
-from subscriptions.execution import ExecutableSchema, Prepared
+from subscriptions.execution import Prepared
 from subscriptions.heads import RawHeaders
+from subscriptions.schemas import ExecutableSchema
 
 log = get_logger(__name__)
 

@@ -75,6 +75,8 @@ class Door:
 
     def at_once(self, caller: Caller, peer: str, body: bytes) -> Whole | None:
         """Return an answer that is kept; None where it is not, or the request has to wait or may be refused."""
+        if self._engine.kept is None:
+            return None
         now, viewer = utc_now(), None
         if caller.authorization is not None:
             try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from inspect import isawaitable
-from typing import Any, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import orjson
 from graphql import (
@@ -17,7 +17,6 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
-    GraphQLSchema,
     InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
@@ -31,89 +30,16 @@ from kernel import opaque
 from kernel.deadlines import DeadlinePassed, Deadlines
 from kernel.errors import YoukaError
 from schema.types.caching import Keeping
-from schema.types.charges import Estimates, Meter, Priced
+from schema.types.charges import Meter
 from schema.types.context import Context, Loaders
 from schema.types.delivery import DeliveryRule, rule_of
 from subscriptions.deliveries import Delivery, OperationRefused
 from subscriptions.errors import internal_error, present, refusal
 from subscriptions.fragments import KeptFragments
 from subscriptions.requests import GraphQLRequest
+from subscriptions.schemas import DeprecatedUses, Document, ExecutableSchema
 
 T = TypeVar("T")
-
-
-class Document(Protocol):
-    """What is known of a document: why it is refused, or what it is and what is wrong with it by validation."""
-
-    @property
-    def node(self) -> DocumentNode | None: ...
-
-    @property
-    def refusal(self) -> GraphQLError | None: ...
-
-    @property
-    def errors(self) -> Sequence[GraphQLError]: ...
-
-    @property
-    def operations(self) -> Sequence[OperationDefinitionNode]: ...
-
-    def part(self, name: object, find_out: Callable[[DocumentNode], T], *, size_bytes: int = 0) -> T:
-        """Return what is known of the document under this name, and find it out where nobody has asked before."""
-
-
-class DeprecatedUses(Protocol):
-    """What is deprecated and yet asked for by a document."""
-
-    def of(self, variables: dict[str, Any] | None) -> Collection[str]:
-        """Return the schema coordinates of what one request asks for."""
-
-
-class OperationExecutor(Protocol):
-    """What executes an operation of a valid document."""
-
-    def execute(
-        self,
-        document: Any,
-        operation: OperationDefinitionNode,
-        *,
-        root: Any,
-        context: Any,
-        variables: dict[str, Any] | None,
-        extensions: dict[str, Any] | None,
-    ) -> ExecutionResult | Awaitable[ExecutionResult]: ...
-
-
-class ExecutableSchema(Estimates, Protocol):
-    """A schema that keeps the documents it has read, and knows what their operations cost."""
-
-    @property
-    def executor(self) -> OperationExecutor: ...
-
-    @property
-    def core(self) -> GraphQLSchema: ...
-
-    @property
-    def hides_suggestions(self) -> bool: ...
-
-    def document(self, text: str) -> Document: ...
-
-    def read(self, text: str) -> tuple[DocumentNode, list[GraphQLError]]:
-        """Raises GraphQLError where the document does not parse or is over a limit."""
-
-    def check_variables(self, variables: dict[str, Any] | None) -> None:
-        """Raises GraphQLError where they are over a limit."""
-
-    def plan(self, document: Any, operation: OperationDefinitionNode) -> Priced:
-        """Return what an operation costs, of a document that is valid."""
-
-    def cost_of_call(self, type_name: str, field_name: str) -> int:
-        """Return what one call of a field costs, without what it leads to."""
-
-    def keeping(self, document: Any, operation: OperationDefinitionNode) -> Keeping | None:
-        """Return how an answer of an operation of a valid document may be kept; None where it may not."""
-
-    def deprecated_in(self, node: DocumentNode) -> DeprecatedUses:
-        """Return what a valid document asks for that is deprecated."""
 
 
 class OperationTimedOut(YoukaError):
@@ -184,6 +110,10 @@ class Executor:
         self._loaders = loaders
         self.deadlines = Deadlines(timeout_s) if timeout_s is not None else None
         self._fragments = fragments
+
+    def knows(self, text: str) -> bool:
+        """Whether preparing an operation of this document takes next to nothing."""
+        return self._schema.knows(text)
 
     def prepare(self, asked: GraphQLRequest, context: Context) -> Prepared:
         """Raises OperationRefused where it is over a limit, its document not valid, or the operation not in it."""

@@ -48,8 +48,10 @@ class Reception:
         if asked.automatic is not None:
             return None
         try:
-            self.charging.admit(context)
             text = self.documents.find_here(asked.query, document_id=asked.document_id, automatic=None)
+            if text is None or not self.executor.knows(text):
+                # What is known is charged for its execution in a moment, and refused then.
+                self.charging.admit(context)
         except YoukaError as error:
             raise OperationRefused([refusal(error, locale=context.locale)]) from None
         return self._prepared(with_document(asked, text), context) if text is not None else None

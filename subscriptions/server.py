@@ -28,7 +28,7 @@ from subscriptions.deliveries import OperationRefused
 from subscriptions.door import Door
 from subscriptions.draining import Drain
 from subscriptions.errors import internal_error
-from subscriptions.execution import ExecutableSchema, Executor, Prepared
+from subscriptions.execution import Executor, Prepared
 from subscriptions.fragments import KeptFragments
 from subscriptions.heads import Fixed, Head, RawHeaders, Reply, raw
 from subscriptions.identity import viewer_of
@@ -47,6 +47,7 @@ from subscriptions.requests import (
     read_asked,
     request_of,
 )
+from subscriptions.schemas import ExecutableSchema
 from subscriptions.sse import EventStream, resumed
 from subscriptions.wire import connection_of
 

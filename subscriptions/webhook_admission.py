@@ -27,8 +27,9 @@ from kernel.errors import Locale, YoukaError
 from schema.types.context import Context, Loaders, Services
 from subscriptions.deliveries import OperationRefused
 from subscriptions.errors import is_internal
-from subscriptions.execution import ExecutableSchema, Executor
+from subscriptions.execution import Executor
 from subscriptions.requests import Documents, GraphQLRequest
+from subscriptions.schemas import ExecutableSchema
 
 CURSOR_ARGUMENT, CURSOR_TYPE = "after", "String"
 DETAIL_LENGTH_MAX = 256

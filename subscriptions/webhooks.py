@@ -35,7 +35,8 @@ from models.webhooks import Webhook
 from schema.types.context import Context, Loaders, Services
 from subscriptions.deliveries import Delivery, OperationRefused
 from subscriptions.errors import is_internal
-from subscriptions.execution import ExecutableSchema, Executor
+from subscriptions.execution import Executor
+from subscriptions.schemas import ExecutableSchema
 from subscriptions.webhook_admission import request_of
 from subscriptions.webhook_bodies import body_of
 

@@ -133,6 +133,10 @@ class OperationCache:
     def __contains__(self, text: str) -> bool:
         return text in self._good.documents or text in self._bad.documents
 
+    def is_good(self, text: str) -> bool:
+        """Whether the document is here and can be executed."""
+        return text in self._good.documents
+
     def get(self, text: str) -> Document:
         """Return the document, which may be one that is refused or not valid."""
         for shelf in (self._good, self._bad):

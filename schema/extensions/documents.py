@@ -130,6 +130,10 @@ class Schema(strawberry.Schema):
         """Return what is known of a document by its text, which may be that it is refused or not valid."""
         return self._documents.get(text)
 
+    def knows(self, text: str) -> bool:
+        """Whether a document was read before, and found valid."""
+        return self._documents.is_good(text)
+
     def read(self, text: str) -> tuple[DocumentNode, list[GraphQLError]]:
         """Return a document, and what is wrong with it by validation. Raises GraphQLError as `limits.read` does."""
         document = self._documents.get(text)
