@@ -16,5 +16,6 @@ class ReadingSettings(BaseSettings):
     # Heads of HTTP requests that need not be read again when they come once more, letter by letter; 0 keeps none.
     request_heads_kept_max: Annotated[int, Field(ge=0)] = 4_096
     # So many of the connections to PostgreSQL only read, and are not reset between two statements. They are among
-    # those that `database_pool_size_max` allows, a third of which they are at most; with none the pool reads as well.
-    database_reading_connections_max: Annotated[int, Field(ge=0)] = 3
+    # those that `database_pool_size_max` allows, five of twelve at most; with none the pool reads as well. With fewer,
+    # more requests wait in line, and each turn of the loop has fewer answers to read.
+    database_reading_connections_max: Annotated[int, Field(ge=0)] = 5

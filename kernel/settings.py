@@ -52,7 +52,7 @@ class Settings(EnvironmentSettings, KeySettings, RateSettings, RoomSettings, Wir
     log_format: Annotated[str, Field(pattern="^(console|json)$")] = "console"
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
 
-    database_pool_size_max: Annotated[int, Field(ge=1)] = 10
+    database_pool_size_max: Annotated[int, Field(ge=1)] = 12
     database_command_timeout_s: Annotated[float, Field(gt=0)] = 3.0
     database_long_command_timeout_s: Annotated[float, Field(gt=0)] = 3_600.0
     database_connect_timeout_s: Annotated[float, Field(gt=0)] = 2.0

@@ -132,11 +132,11 @@ def _connection(url: str, settings: Settings) -> dict[str, Any]:
 
 
 def reading_connections(settings: Settings) -> int:
-    """Return how many of the connections to PostgreSQL are for reading alone: never more than a third of them all.
+    """Return how many of the connections to PostgreSQL are for reading alone: never more than five of twelve.
 
     Where that is none, everybody takes theirs from the pool.
     """
-    return min(settings.database_reading_connections_max, settings.database_pool_size_max // 3)
+    return min(settings.database_reading_connections_max, settings.database_pool_size_max * 5 // 12)
 
 
 def alone_connections(settings: Settings) -> int:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 import orjson
 
 from domain.pricing.queries import PRODUCTS, NamedZone, PriceFacts, ZonePrice, current, zones_by_ids
 from domain.pricing.rules import PRODUCT_ORDER
-from domain.stations.facts import FACTS, StationFacts, facts_of
+from domain.stations.facts import BRANDS, FACTS, StationFacts
 from domain.stations.queries import by_ids
 from kernel.states import Product
 from models.lean import Statement, fetch, in_one_statement
@@ -35,7 +35,6 @@ ZONE = (
     "WHERE z.id = s.zone_id)"
 )
 COLUMNS = ", ".join(f"s.{column}" for column in FACTS.split(", "))
-PART = len(FACTS.split(", "))
 
 
 class Surroundings(NamedTuple):
@@ -46,11 +45,16 @@ class Surroundings(NamedTuple):
     prices: Sequence[ZonePrice | PriceFacts]
 
 
+# The id of a zone, and what is shown of it.
+_Zone: TypeAlias = tuple[UUID | None, NamedZone | None, Sequence[PriceFacts]]
+
+
 def _statement(zone: str) -> Statement:
     return Statement(
         postgres=f"SELECT {COLUMNS}, CASE WHEN s.zone_id IS NOT NULL "  # noqa: S608 - names of our own
-        "AND row_number() OVER (PARTITION BY s.zone_id ORDER BY s.id) = 1 "
-        f"THEN json_build_array({zone}, {PRICES}) END FROM station s WHERE s.id = ANY($1::uuid[]) ORDER BY s.id",
+        "AND row_number() OVER (PARTITION BY s.zone_id ORDER BY asked.place) = 1 "
+        f"THEN json_build_array({zone}, {PRICES}) END FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, place) "
+        "LEFT JOIN station s ON s.id = asked.id ORDER BY asked.place",
         sqlite="",
     )
 
@@ -73,23 +77,34 @@ async def whole(station_ids: Sequence[UUID], *, now: datetime) -> list[Surroundi
 
 
 async def _together(statement: Statement, station_ids: Sequence[UUID], now: datetime) -> list[Surroundings | None]:
-    found: dict[UUID, Surroundings] = {}
-    zones: dict[UUID | None, tuple[NamedZone | None, Sequence[PriceFacts]]] = {None: (None, ())}
+    found: list[Surroundings | None] = []
+    zones: dict[UUID | None, _Zone] = {None: (None, None, ())}
     for row in await fetch(statement, station_ids, now):
-        station = facts_of(row)
-        zone_id = station.zone_id
-        if zone_id not in zones:
-            assert zone_id is not None
-            zones[zone_id] = _read(zone_id, *orjson.loads(row[PART]))
-        found[station.id] = Surroundings(station, *zones[zone_id])
-    return [found.get(station_id) for station_id in station_ids]
+        station_id, name, brand, address, province, city, district, latitude, longitude, zone_id, part = row
+        if station_id is None:
+            found.append(None)
+            continue
+        known = zones.get(zone_id)
+        if known is None:
+            known = zones[zone_id] = _read(zone_id, *orjson.loads(part))
+        # Stations of a zone have one id of it, so that whoever compares the ids finds the same object.
+        zone_id, zone, prices = known
+        station = StationFacts(
+            station_id, name, BRANDS[brand], address, province, city, district, latitude, longitude, zone_id
+        )
+        found.append(Surroundings(station, zone, prices))
+    return found
 
 
-def _read(zone_id: UUID, zone: list[Any] | None, prices: list[list[Any]] | None) -> tuple[NamedZone | None, Any]:
-    return NamedZone(zone_id, *zone) if zone else None, [
-        PriceFacts(price_id, zone_id, PRODUCTS[product], milliyuan, effective_from, source, source_url)
-        for price_id, product, milliyuan, effective_from, source, source_url in prices or ()
-    ]
+def _read(zone_id: UUID, zone: list[Any] | None, prices: list[list[Any]] | None) -> _Zone:
+    return (
+        zone_id,
+        NamedZone(zone_id, *zone) if zone else None,
+        [
+            PriceFacts(price_id, zone_id, PRODUCTS[product], milliyuan, effective_from, source, source_url)
+            for price_id, product, milliyuan, effective_from, source, source_url in prices or ()
+        ],
+    )
 
 
 async def _one_by_one(station_ids: Sequence[UUID], now: datetime, *, zones: bool) -> list[Surroundings | None]:
