@@ -34,9 +34,13 @@ def _later(name: str, maker: str, which: int | None, arguments: tuple[Any, ...])
     """
 
     def method(self: Any, *given: Any) -> Any:
-        made = _MADE[maker](*arguments)
-        made = made if which is None else made[which]
-        made.__qualname__ = method.__qualname__
+        made: Method | None = vars(method).get("made")
+        if made is None:
+            found = _MADE[maker](*arguments)
+            made = found if which is None else found[which]
+            made.__qualname__ = method.__qualname__
+            # It is asked for again where a class has it by another name as well, such as `__str__ = __repr__`.
+            vars(method)["made"] = made
         for owner in type(self).__mro__:
             if owner.__dict__.get(name) is method:
                 setattr(owner, name, made)

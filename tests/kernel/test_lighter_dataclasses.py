@@ -107,3 +107,18 @@ def test_it_ends_with_the_context_and_leaves_other_pythons_alone(monkeypatch: py
     monkeypatch.setitem(lighter_dataclasses._MADE, "_repr_fn", lambda what: what)
     with made_later():
         assert vars(dataclasses) == before
+
+
+@pytest.mark.skipif(not are_known(), reason="dataclasses makes all of them together")
+def test_a_method_with_two_names_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, later = classes()
+    make, made = lighter_dataclasses._MADE["_repr_fn"], []
+
+    def counted(*arguments: Any) -> Any:
+        made.append(arguments)
+        return make(*arguments)
+
+    monkeypatch.setitem(lighter_dataclasses._MADE, "_repr_fn", counted)
+    later.shown = later.__repr__  # type: ignore[attr-defined]
+    assert {later(1).shown() for _ in range(3)} == {repr(later(1))}
+    assert len(made) == 1
