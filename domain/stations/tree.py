@@ -131,7 +131,7 @@ class PlaceTree:
         """Return the places within the radius, and some just outside it."""
         places, found = self._places, []
         for box in boxes_around(center, radius_m):
-            rows = self._database.execute(INSIDE, (box.south, box.north, box.west, box.east))
+            rows = self._database.execute(INSIDE, (box.south, box.north, box.west, box.east)).fetchall()
             found += [places[number] for (number,) in rows]
         return found
 
