@@ -14,7 +14,7 @@ class CacheSettings(BaseSettings):
     # Whole answers, until what they have read is changed; 0 keeps none.
     response_cache_size_max_bytes: Annotated[int, Field(ge=0)] = 32 * 1024 * 1024
     # Stations as they stand in answers, and their rows, until one of them is changed; 0 keeps none.
-    fragment_cache_size_max_bytes: Annotated[int, Field(ge=0)] = 16 * 1024 * 1024
+    fragment_cache_size_max_bytes: Annotated[int, Field(ge=0)] = 20 * 1024 * 1024
     # For so long an answer stays at most where changes are heard of by Redis; without it, for its age in the schema.
     response_cache_lasts_s: Annotated[int, Field(ge=0)] = 900
     # Whoever has not heard from Redis for so long may have missed a change, and keeps nothing until it has.
