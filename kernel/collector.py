@@ -38,6 +38,10 @@ PASSED_ON = (
     "uvicorn.main",
 )
 
+# Requests leave no cycles behind, so what the collector looks at is what they have under way: with Python's own 700 it
+# looks several times at each page that is written. So many objects take a megabyte or two.
+YOUNG_MAX = 10_000
+
 gc.disable()
 # Pydantic would read the metadata of every installed distribution to find plugins.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -56,4 +60,5 @@ def loaded(*, for_good: bool) -> None:
     _meanwhile.close()
     if for_good:
         gc.freeze()
+        gc.set_threshold(YOUNG_MAX, *gc.get_threshold()[1:])
     gc.enable()

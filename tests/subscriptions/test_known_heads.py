@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,6 +16,7 @@ from kernel.ids import new_id
 from schema.types.context import Context
 from subscriptions.callers import Caller, Callers
 from subscriptions.door import Door
+from subscriptions.heads import Whole
 from subscriptions.reception import Reception
 from subscriptions.requests import request_of
 from tests.subscriptions.serving import application, services_of, serving, token_of
@@ -213,6 +215,28 @@ class TestTurns:
             gate.set()
             await eventually(lambda: not address.server.server_state.tasks)
         assert ended == [1]
+
+
+async def test_requests_leave_nothing_for_the_collector(any_server: httpx.AsyncClient) -> None:
+    """So that it may look at a server's young objects seldom."""
+    app: Any = any_server._transport.app  # type: ignore[attr-defined]
+    headers = [(b"content-type", b"application/json"), (b"authorization", f"Bearer {token_of(new_id())}".encode())]
+    caller = app.door.caller_of({"type": "http", "method": "POST", "headers": headers})
+
+    async def ask() -> None:
+        answer = app.door.begin(caller, "127.0.0.1", BODIES["answered"])
+        assert (answer if isinstance(answer, Whole) else await answer).status == 200
+
+    for _ in range(20):
+        await ask()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(500):
+            await ask()
+        assert gc.collect() < 50
+    finally:
+        gc.enable()
 
 
 class TestCallers:
