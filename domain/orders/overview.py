@@ -6,7 +6,7 @@ the first one of each card the card, as JSON with texts for what is only shown.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -43,7 +43,12 @@ def _credit(code: str) -> str:
     return f"(SELECT -coalesce(sum(l.balance_fen), 0)::bigint FROM ledger_account l WHERE l.code = {code})"  # noqa: S608
 
 
-def _statement(*, state: bool) -> Statement:
+# Lists cost as much to send as the rest of the statement, and whoever asks alone needs none.
+MANY = "unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) WITH ORDINALITY"
+ONE = "(VALUES ($1::uuid, $2::uuid, $3::text, $4::text, 1))"
+
+
+def _statement(asked: str, *, state: bool) -> Statement:
     """Of users, before orders, with the codes of their accounts, so many orders, in a state."""
     made = orders.made_by("asked.user_id", before="asked.before", state="$6" if state else "")
     user = f"u.display_name, {shown('u.created_at')}, {_credit('asked.prepaid')}, {_credit('asked.held')}"
@@ -57,15 +62,17 @@ def _statement(*, state: bool) -> Statement:
         f"THEN json_build_array({user}) END, "
         "CASE WHEN row_number() OVER (PARTITION BY asked.place, o.card_id ORDER BY o.id DESC) = 1 "
         f"THEN (SELECT json_build_array({card}) FROM fuel_card c WHERE c.id = o.card_id) END "
-        "FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) WITH ORDINALITY "
-        "AS asked (user_id, before, prepaid, held, place) JOIN user_account u ON u.id = asked.user_id "
+        f"FROM {asked} AS asked (user_id, before, prepaid, held, place) "
+        "JOIN user_account u ON u.id = asked.user_id "
         f"LEFT JOIN LATERAL (SELECT * FROM recharge_order o WHERE {made} ORDER BY o.id DESC LIMIT $5) o ON TRUE "
         "ORDER BY asked.place, o.id DESC",
         sqlite="",
     )
 
 
-OVERVIEWS, OVERVIEWS_IN_STATE = _statement(state=False), _statement(state=True)
+OVERVIEWS, OVERVIEWS_IN_STATE = (
+    (_statement(MANY, state=state), _statement(ONE, state=state)) for state in (False, True)
+)
 
 
 async def of_viewers(*, viewers: Sequence[Viewer], pages: Sequence[OrderPage]) -> list[Overview | None]:
@@ -81,18 +88,25 @@ async def of_viewers(*, viewers: Sequence[Viewer], pages: Sequence[OrderPage]) -
         shapes.setdefault((page.first, page.state), []).append(place)
     for (first, state), places in shapes.items():
         ids = [viewers[place].user_id for place in places]
-        statement, rest = (OVERVIEWS, ()) if state is None else (OVERVIEWS_IN_STATE, (state,))
-        rows = await fetch(
-            statement,
+        asked = (
             ids,
             [pages[place].after or orders.BEHIND_ALL for place in places],
             [customer_prepaid(user_id) for user_id in ids],
             [customer_held(user_id) for user_id in ids],
-            first,
-            *rest,
         )
-        _read(rows, [viewers[place].user_id for place in places], places, found)
+        _read(await _rows(asked, first, state), ids, places, found)
     return found
+
+
+def _rows(
+    asked: tuple[list[UUID], list[UUID], list[str], list[str]], first: int, state: OrderState | None
+) -> Awaitable[Sequence[Row]]:
+    many, one = OVERVIEWS if state is None else OVERVIEWS_IN_STATE
+    rest: tuple[str, ...] = () if state is None else (state,)
+    if len(asked[0]) != 1:
+        return fetch(many, *asked, first, *rest)
+    (user_id,), (before,), (prepaid,), (held,) = asked
+    return fetch(one, user_id, before, prepaid, held, first, *rest)
 
 
 def _read(rows: Sequence[Row], ids: Sequence[UUID], places: Sequence[int], found: list[Overview | None]) -> None:

@@ -23,12 +23,13 @@ from models.moments import shown
 
 PRICED = f"p.id, p.product, p.milliyuan_per_litre, {shown('p.effective_from')}, p.source, p.source_url"
 KINDS = ", ".join(f"('{product.value}', {PRODUCT_ORDER[product]})" for product in Product)
-# One seek in the unique index of (zone, product, moment) for each product, as in `domain.pricing.queries.CURRENT`.
+# One seek in the unique index of (zone, product, moment) for each product, however many prices there have been. A join
+# with the newest one's id would leave it to the planner, which takes all of a small table.
 PRICES = (
     f"(SELECT json_agg(json_build_array({PRICED}) ORDER BY kind.place) "  # noqa: S608 - names of our own
-    f"FROM (VALUES {KINDS}) AS kind(product, place) JOIN price p ON p.id = (SELECT q.id FROM price q "
+    f"FROM (VALUES {KINDS}) AS kind(product, place) CROSS JOIN LATERAL (SELECT * FROM price q "
     "WHERE q.zone_id = s.zone_id AND q.product = kind.product AND q.effective_from <= $2 "
-    "ORDER BY q.effective_from DESC LIMIT 1))"
+    "ORDER BY q.effective_from DESC LIMIT 1) p)"
 )
 ZONE = (
     "(SELECT json_build_array(z.province_code, z.province_name, z.code, z.name) FROM price_zone z "
@@ -49,17 +50,21 @@ class Surroundings(NamedTuple):
 _Zone: TypeAlias = tuple[UUID | None, NamedZone | None, Sequence[PriceFacts]]
 
 
-def _statement(zone: str) -> Statement:
+# A list costs as much to send as the rest of the statement, and most who ask alone ask for one station.
+MANY, ONE = "unnest($1::uuid[]) WITH ORDINALITY", "(VALUES ($1::uuid, 1))"
+
+
+def _statement(zone: str, asked: str) -> Statement:
     return Statement(
         postgres=f"SELECT {COLUMNS}, CASE WHEN s.zone_id IS NOT NULL "  # noqa: S608 - names of our own
         "AND row_number() OVER (PARTITION BY s.zone_id ORDER BY asked.place) = 1 "
-        f"THEN json_build_array({zone}, {PRICES}) END FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, place) "
+        f"THEN json_build_array({zone}, {PRICES}) END FROM {asked} AS asked (id, place) "
         "LEFT JOIN station s ON s.id = asked.id ORDER BY asked.place",
         sqlite="",
     )
 
 
-PRICED_STATIONS, WHOLE_STATIONS = _statement("NULL"), _statement(ZONE)
+PRICED_STATIONS, WHOLE_STATIONS = ((_statement(zone, MANY), _statement(zone, ONE)) for zone in ("NULL", ZONE))
 
 
 async def priced(station_ids: Sequence[UUID], *, now: datetime) -> list[Surroundings | None]:
@@ -76,10 +81,13 @@ async def whole(station_ids: Sequence[UUID], *, now: datetime) -> list[Surroundi
     return await _one_by_one(station_ids, now, zones=True)
 
 
-async def _together(statement: Statement, station_ids: Sequence[UUID], now: datetime) -> list[Surroundings | None]:
+async def _together(
+    statements: tuple[Statement, Statement], station_ids: Sequence[UUID], now: datetime
+) -> list[Surroundings | None]:
+    many, one = statements
     found: list[Surroundings | None] = []
     zones: dict[UUID | None, _Zone] = {None: (None, None, ())}
-    for row in await fetch(statement, station_ids, now):
+    for row in await (fetch(many, station_ids, now) if len(station_ids) != 1 else fetch(one, station_ids[0], now)):
         station_id, name, brand, address, province, city, district, latitude, longitude, zone_id, part = row
         if station_id is None:
             found.append(None)

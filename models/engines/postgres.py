@@ -104,8 +104,14 @@ class PostgresClient(Noticing, AsyncpgDBClient):
             return cast(Sequence[Row], await connection.fetch(text, *arguments))
 
     def _open_plain(self) -> PlainConnections:
-        # A statement that is not one for reading is refused by the server.
-        settings = {**self.server_settings, "default_transaction_read_only": "on"}
+        settings = {
+            **self.server_settings,
+            # A statement that is not one for reading is refused by the server.
+            "default_transaction_read_only": "on",
+            # What is read here is sought by indexes whatever is asked for. Where a list makes the plan for any values
+            # look dearer, the server would plan each time, which takes longer than the statement.
+            "plan_cache_mode": "force_generic_plan",
+        }
         self._plain = PlainConnections(
             partial(self._connect_plain, settings),
             size_max=self._plain_size_max,

@@ -37,6 +37,9 @@ USERS = Statement(
 )
 PID = Statement(postgres="SELECT pg_backend_pid() AS pid", sqlite="SELECT 1 AS pid")
 SLEEP = Statement(postgres="SELECT pg_sleep($1)", sqlite="SELECT ?1")
+PLANS = Statement(
+    postgres="SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement = $1", sqlite="SELECT ?1"
+)
 WRITE = Statement(postgres="DELETE FROM event_stream RETURNING name", sqlite="SELECT 1")
 OTHERS_END = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
@@ -135,6 +138,13 @@ class TestPostgres:
         assert len(pids) == 1
         assert (plain().size, plain().idle) == (1, 1)
         assert list(plain()._free[0].prepared) == [PID.postgres]
+
+    @pytest.mark.usefixtures("postgres")
+    async def test_a_statement_is_planned_once(self) -> None:
+        for number in range(10):
+            await fetch(STREAMS, [f"name {each}" for each in range(number)])
+        (counted,) = await fetch(PLANS, STREAMS.postgres)
+        assert tuple(counted) == (10, 0)
 
     @pytest.mark.usefixtures("postgres")
     async def test_there_are_never_more_than_the_settings_allow(self) -> None:
