@@ -25,17 +25,18 @@ LEFT_TO_PARSER = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 class Caller:
     """What the head of a POST to `/graphql` says, whatever its body and whichever connection it came by.
 
-    `address` is the client's where our own proxy names it, else the peer's counts. `head` is there where the request
-    comes from a page, whose origin has to be looked at for each viewer; `more` are the lines of headers that such a
-    page is answered with.
+    Who is `signed` says who they are, by a `token` unless what they say is none. `address` is the client's where our
+    own proxy names it, else the peer's counts. `head` is there where the request comes from a page, whose origin has to
+    be looked at for each viewer; `more` are the lines of headers that such a page is answered with.
     """
 
-    __slots__ = ("address", "authorization", "head", "locale", "media_type", "more", "request_id")
+    __slots__ = ("address", "head", "locale", "media_type", "more", "request_id", "signed", "token")
 
     def __init__(
         self,
         *,
-        authorization: str | None,
+        signed: bool,
+        token: str | None,
         locale: Locale,
         media_type: str,
         address: str | None,
@@ -43,7 +44,7 @@ class Caller:
         head: Head | None,
         more: bytes,
     ) -> None:
-        self.authorization, self.locale, self.media_type = authorization, locale, media_type
+        self.signed, self.token, self.locale, self.media_type = signed, token, locale, media_type
         self.address, self.request_id, self.head, self.more = address, request_id, head, more
 
 

@@ -7,13 +7,13 @@ by `GraphQLApp`, which answers by the same rules.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Coroutine
-from datetime import datetime
 from itertools import count
 from typing import Any
 
 from starlette.types import Scope
 from structlog.contextvars import bind_contextvars
 
+from domain.identity.tokens import TokenRefused
 from domain.identity.viewer import Viewer
 from kernel.clock import utc_now
 from kernel.errors import YoukaError
@@ -23,9 +23,8 @@ from subscriptions.callers import Asking, Caller, may_be_known
 from subscriptions.deliveries import OperationRefused
 from subscriptions.execution import Prepared
 from subscriptions.heads import Fixed, Head, Reply, Whole, lines, raw
-from subscriptions.identity import SCHEME, viewer_of
 from subscriptions.limits import address_in, address_of_peer
-from subscriptions.negotiation import locale_of, media_type_of, request_id_of, takes_events
+from subscriptions.negotiation import bearer_token_of, locale_of, media_type_of, request_id_of, takes_events
 from subscriptions.operations import Answer, Engine
 from subscriptions.origins import Origins
 from subscriptions.reception import Reception
@@ -59,8 +58,10 @@ class Door:
         accept = header("accept", "")
         if takes_events(accept) or not is_json(header("content-type", "")):
             return None
+        authorization = header("authorization")
         return Caller(
-            authorization=header("authorization"),
+            signed=authorization is not None,
+            token=bearer_token_of(authorization) if authorization is not None else None,
             locale=locale_of(header("accept-language", "")),
             media_type=media_type_of(accept),
             address=address_in(header(self._address_header, "")) if self._address_header else None,
@@ -78,12 +79,13 @@ class Door:
         if self._engine.kept is None:
             return None
         now, viewer = utc_now(), None
-        if caller.authorization is not None:
+        if caller.signed:
             try:
-                viewer = self._known_viewer(caller, caller.authorization, now)
+                viewer = self._tokens.known(caller.token, now=now) if caller.token is not None else None
+                if viewer is None:
+                    return None
+                self._check_origin(caller, viewer)
             except YoukaError:
-                return None
-            if viewer is None:
                 return None
         asking = Asking(viewer, caller.locale, caller.address or address_of_peer(peer), now)
         known = self._engine.answer_known(body, asking)
@@ -103,10 +105,11 @@ class Door:
         bind_contextvars(request_id=context.request_id)
         media_type = caller.media_type
         try:
-            if caller.authorization is not None:
-                context.viewer = viewer_of(caller.authorization, context)
-                if caller.head is not None:
-                    self._origins.check(caller.head, context.viewer)
+            if caller.signed:
+                if caller.token is None:
+                    raise TokenRefused
+                context.viewer = self._tokens.authenticate(caller.token, now=context.now)
+                self._check_origin(caller, context.viewer)
             asked = request_of(decoded(body, "The body"))
             prepared = self._reception.prepare_here(asked, context)
             if prepared is None:
@@ -165,11 +168,7 @@ class Door:
         )  # fmt: skip
         return Whole(reply.status, head, reply.body)
 
-    def _known_viewer(self, caller: Caller, authorization: str, now: datetime) -> Viewer | None:
-        """Return whom the token names where it was taken before. Raises TokenRefused or OriginNotAllowed."""
-        if not authorization.startswith(SCHEME):
-            return None
-        viewer = self._tokens.known(authorization[len(SCHEME) :], now=now)
+    def _check_origin(self, caller: Caller, viewer: Viewer) -> None:
+        """Raises OriginNotAllowed."""
         if caller.head is not None:
             self._origins.check(caller.head, viewer)
-        return viewer

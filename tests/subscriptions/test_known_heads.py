@@ -243,7 +243,7 @@ class TestCallers:
     @staticmethod
     def caller(name: str) -> Caller:
         return Caller(
-            authorization=name, locale="en", media_type="x/y", address=None, request_id=None, head=None, more=b""
+            signed=True, token=name, locale="en", media_type="x/y", address=None, request_id=None, head=None, more=b""
         )
 
     def test_those_used_last_are_kept(self) -> None:
@@ -252,7 +252,7 @@ class TestCallers:
             callers.keep(request(1, authorization=name), self.caller(name))
         found = callers.find(request(333, authorization="a"))
         assert found is not None
-        assert found.caller.authorization == "a"
+        assert found.caller.token == "a"
         assert b"333" in found.body
         callers.keep(request(1, authorization="c"), self.caller("c"))
         assert len(callers) == 2
