@@ -97,6 +97,8 @@ class WeChatPayBillsSandbox:
             trade = self._store.get(Kind.TRADE, refund["out_trade_no"])
             if trade and refund["sub_mchid"] == merchant and _is_of(refund["create_time"], day):
                 paid.append(_row(self._desk, trade, refund))
+        # Times are whole seconds, and of those in one second the newest is to be last as well.
+        paid.reverse()
         return sorted(paid, key=lambda row: str(row["交易时间"]))
 
 

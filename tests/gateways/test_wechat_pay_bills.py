@@ -94,6 +94,15 @@ class TestOfTheSandbox:
         assert others.out_trade_no in {line.out_trade_no for line in theirs}
         assert {line.sub_mchid for line in theirs} == {BACKUP}
 
+    async def test_a_drift_is_of_the_newest_of_one_second(
+        self, channels: Channels, sandbox: Sandbox, tmp_path: Path
+    ) -> None:
+        paid = [await create_paid_order(sandbox, channels.routes[0]) for _ in range(5)]
+        sandbox.faults(bill="drift")
+        lines = await fetched(channels, tmp_path / "bill.csv")
+        amounts = {line.out_trade_no: line.amount_fen for line in lines if line.kind is BillLineKind.PAYMENT}
+        assert [amounts[each.out_trade_no] for each in paid] == [AMOUNT_FEN] * 4 + [AMOUNT_FEN + 1]
+
     async def test_a_day_without_trades(self, channels: Channels, tmp_path: Path) -> None:
         into = tmp_path / "bill.csv"
         await channels.main.fetch_bill(day=NOBODYS_DAY, into=into)

@@ -116,6 +116,11 @@ def sees(reader: Reader, numbers: list[int]) -> Callable[[], bool]:
     return lambda: reader.seen("number") == numbers
 
 
+def live(cohorts: Cohorts) -> int:
+    """How many have read what was before they came."""
+    return sum(member.live for cohort, _ in cohorts._cohorts.values() for member in cohort.members)
+
+
 COUNTING = "subscription { notes { number executed } }"
 
 
@@ -123,7 +128,9 @@ class TestSharing:
     async def test_one_execution_and_the_same_bytes_serve_all_who_ask_for_the_same(self) -> None:
         async with stage() as house:
             readers = [await house.open(COUNTING) for _ in range(10)]
-            await eventually(lambda: house.cohorts.size == 1)
+            assert house.cohorts.size == 1
+            # Whoever is still reading what was before is told of what comes meanwhile by an execution of its own.
+            await eventually(lambda: live(house.cohorts) == 10)
             await write(STREAM, 3, of=lambda number: {"n": number})
             for reader in readers:
                 await eventually(sees(reader, [0, 1, 2]))
