@@ -16,7 +16,7 @@ class DeadlinePassed(TimeoutError):
     """The time was over; what the work itself says of time is another TimeoutError."""
 
 
-class Deadline:
+class _Deadline:
     """When a task is cancelled that is not done by then."""
 
     __slots__ = ("_cancelling", "at_s", "passed", "task")
@@ -43,7 +43,7 @@ class Deadlines:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         # In the order of their times.
-        self._pending: dict[Deadline, None] = {}
+        self._pending: dict[_Deadline, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -52,7 +52,7 @@ class Deadlines:
 
     async def within(self, work: Awaitable[T]) -> T:
         """Await the work. Raises DeadlinePassed where it was cancelled because its time was over."""
-        deadline = self.begin()
+        deadline = self._begin()
         try:
             return await work
         except asyncio.CancelledError:
@@ -60,24 +60,20 @@ class Deadlines:
                 raise DeadlinePassed from None
             raise
         finally:
-            self.end(deadline)
+            self._pending.pop(deadline, None)
 
-    def begin(self) -> Deadline:
-        """Give the task that runs its time from now on, until `end`; without a coroutine between it and its work."""
+    def _begin(self) -> _Deadline:
         task = asyncio.current_task()
         assert task is not None, "who awaits is a task"
         loop = task.get_loop()
         if loop is not self._loop:
             # A loop that is no more has taken its timer with it.
             self._loop, self._timer, self._pending = loop, None, {}
-        deadline = Deadline(task, loop.time() + self.seconds)
+        deadline = _Deadline(task, loop.time() + self.seconds)
         self._pending[deadline] = None
         if self._timer is None:
             self._timer = loop.call_at(deadline.at_s, self._look)
         return deadline
-
-    def end(self, deadline: Deadline) -> None:
-        self._pending.pop(deadline, None)
 
     def _look(self) -> None:
         """End what has passed its time, and look again when the next one may."""

@@ -19,7 +19,7 @@ from kernel.clock import utc_now
 from kernel.errors import YoukaError
 from schema.types.context import Context, Services
 from subscriptions.answers import answered, kept_or_answered, not_executed
-from subscriptions.callers import Asking, Caller, may_be_known
+from subscriptions.callers import Asking, Caller
 from subscriptions.deliveries import OperationRefused
 from subscriptions.execution import Prepared
 from subscriptions.heads import Fixed, Head, Reply, Whole, lines, raw
@@ -69,10 +69,6 @@ class Door:
             head=head if header("origin") is not None else None,
             more=lines(raw(self._origins.headers(head))),
         )
-
-    def may_be_known(self, scope: Scope) -> bool:
-        """Whether what the head says may be kept for the next request that begins with the same letters."""
-        return may_be_known(scope["headers"])
 
     def at_once(self, caller: Caller, peer: str, body: bytes) -> Whole | None:
         """Return an answer that is kept; None where it is not, or the request has to wait or may be refused."""

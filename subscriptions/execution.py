@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -226,18 +225,12 @@ class Executor:
 
     async def _result(self, prepared: Prepared, begun: Awaitable[ExecutionResult]) -> ExecutionResult:
         """Return the result. What is cancelled here is only read; a transaction ends in a task of its own."""
-        if prepared.type is OperationType.MUTATION or self.deadlines is None:
+        if prepared.type is OperationType.MUTATION:
             return await begun
-        deadline = self.deadlines.begin()
         try:
-            return await begun
-        except asyncio.CancelledError:
-            if not deadline.is_over():
-                raise
-            error = OperationTimedOut(maximum=self.deadlines.seconds)
+            return await self._in_time(begun)
+        except OperationTimedOut as error:
             return ExecutionResult(None, [GraphQLError(error.message("en"), original_error=error)])
-        finally:
-            self.deadlines.end(deadline)
 
     async def _in_time(self, work: Awaitable[T]) -> T:
         """Raises OperationTimedOut."""

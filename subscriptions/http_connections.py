@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from kernel.logs import get_logger
 from kernel.settings import Settings
-from subscriptions.callers import Caller, Callers
+from subscriptions.callers import Caller, Callers, may_be_known
 from subscriptions.heads import WHOLE, RawHeaders, Whole, lines
 
 log = get_logger(__name__)
@@ -41,9 +41,6 @@ class DoorLike(Protocol):
 
     def caller_of(self, scope: Any) -> Caller | None:
         """Return what the head of a POST says; None where ASGI is what it needs."""
-
-    def may_be_known(self, scope: Any) -> bool:
-        """Whether the next request with the same head may come here without being read."""
 
     def at_once(self, caller: Caller, peer: str, body: bytes) -> Whole | None:
         """Return the answer if nothing has to be waited for."""
@@ -170,14 +167,7 @@ class HttpConnection(HttpToolsProtocol):
     @property
     def _at_rest(self) -> bool:
         """Whether the next byte is the first of a request, which nothing is in the way of."""
-        cycle: Any = self.cycle
-        return not (
-            self._in_head
-            or self._in_body
-            or self._head_size_bytes
-            or self.access_log
-            or (cycle is not None and not cycle.response_complete)
-        )
+        return not (self._in_head or self._in_body or self._head_size_bytes or self.access_log or self._answering)
 
     def _answered_unread(self, data: bytes) -> bool:
         """See to a request whose head is known, and return whether it is one."""
@@ -220,10 +210,7 @@ class HttpConnection(HttpToolsProtocol):
     def _end_exchange(self, exchange: Exchange, answer: Whole) -> None:
         exchange.response_started = exchange.response_complete = True
         if not exchange.disconnected:
-            close = b"" if exchange.keep_alive else b"connection: close\r\n"
-            defaults = _default_lines(self.server_state.default_headers)
-            status, head, body = answer
-            self.transport.write(b"".join((STATUS_LINE[status], defaults, head, close, b"\r\n", body)))
+            self.transport.write(_as_sent(self.server_state.default_headers, exchange.keep_alive, *answer))
             if not exchange.keep_alive:
                 self.transport.close()
         self.on_response_complete()
@@ -240,7 +227,7 @@ class HttpConnection(HttpToolsProtocol):
             caller = door.caller_of(scope)
             if caller is None:
                 return False
-            if self._begun_with is not None and cycle.keep_alive and door.may_be_known(scope):
+            if self._begun_with is not None and cycle.keep_alive and may_be_known(scope["headers"]):
                 self.callers.keep(self._begun_with, caller)
             answer = door.at_once(caller, self._peer, bytes(cycle.body))
             if answer is None:
@@ -348,16 +335,18 @@ def _write_whole(cycle: RequestResponseCycle, status: int, head: bytes, body: by
     if not cycle.disconnected:
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
-        close = b"" if cycle.keep_alive else b"connection: close\r\n"
-        cycle.transport.write(
-            b"".join((STATUS_LINE[status], _default_lines(cycle.default_headers), head, close, b"\r\n", body))
-        )
+        cycle.transport.write(_as_sent(cycle.default_headers, cycle.keep_alive, status, head, body))
         cycle.response_complete = True
         cycle.message_event.set()
         if not cycle.keep_alive:
             cycle.transport.close()
         cycle.on_response()
     return True
+
+
+def _as_sent(defaults: RawHeaders, keep_alive: bool, status: int, head: bytes, body: bytes) -> bytes:
+    close = b"" if keep_alive else b"connection: close\r\n"
+    return b"".join((STATUS_LINE[status], _default_lines(defaults), head, close, b"\r\n", body))
 
 
 class _Defaults:

@@ -102,10 +102,14 @@ class Engine:
         return begun if isinstance(begun, Answer) else await begun
 
     def _begun(self, charge: Charge, prepared: Prepared, context: Context) -> Answer | Coroutine[Any, Any, Answer]:
-        meter = context.meter = Meter()
-        context.charge = charge
+        context.charge, context.meter = charge, Meter()
         if prepared.type is OperationType.MUTATION:
             return self._to_the_end(prepared, context, charge)
+        return self._executed(prepared, context, charge, context.meter)
+
+    def _executed(
+        self, prepared: Prepared, context: Context, charge: Charge, meter: Meter
+    ) -> Answer | Coroutine[Any, Any, Answer]:
         try:
             found = self.answer_bytes(prepared, context)
         except BaseException:
@@ -182,12 +186,8 @@ class Engine:
 
     async def _done(self, prepared: Prepared, context: Context, charge: Charge) -> Answer:
         assert context.meter is not None, "what is charged is metered"
-        try:
-            found = self.answer_bytes(prepared, context)
-            executed = found if isinstance(found, Executed) else await found
-        finally:
-            self.charging.settle(charge, context.meter.total)
-        return self._answered(executed, charge)
+        begun = self._executed(prepared, context, charge, context.meter)
+        return begun if isinstance(begun, Answer) else await begun
 
     def _extended(self, found: Executed, charge: Charge) -> bytes:
         """Return the answer with its extensions, and what it was charged where that is shown."""

@@ -59,33 +59,20 @@ def test_what_stands_in_for_modules_is_with_libraries_that_pass_it_on_and_with_n
     assert ("redis.asyncio", "Redis") not in map(tuple, server()["given"])
 
 
+def said(code: str) -> str:
+    """Return what a process of its own prints that runs this."""
+    return subprocess.run(
+        [sys.executable, "-c", code], env=os.environ, capture_output=True, text=True, check=True, timeout=120
+    ).stdout
+
+
 def test_each_module_that_something_stands_in_for_is_one_that_would_be_loaded() -> None:
-    loaded = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import kernel.collector as c; c._meanwhile.close(); import app, sys; print(*sys.modules)",
-        ],
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    ).stdout.split()
+    loaded = said("import kernel.collector as c; c._meanwhile.close(); import app, sys; print(*sys.modules)").split()
     assert set(PASSED_ON) <= set(loaded)
 
 
 def test_a_cluster_is_loaded_where_there_is_one() -> None:
-    ended = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import app; from kernel.pubsub import cluster; print(type(cluster('redis://127.0.0.1:1')).__module__)",
-        ],
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
+    module = said(
+        "import app; from kernel.pubsub import cluster; print(type(cluster('redis://127.0.0.1:1')).__module__)"
     )
-    assert ended.stdout.strip() == "redis.asyncio.cluster"
+    assert module.strip() == "redis.asyncio.cluster"

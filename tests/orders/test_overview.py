@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -20,7 +19,6 @@ from kernel.settings import Settings
 from models.database import dialect
 from models.ledger import LedgerAccount
 from models.orders import RechargeOrder
-from models.reading import Way
 from resolvers import loaders
 from schema.execution.executor import GENERATES_AFTER
 from schema.root import build
@@ -31,6 +29,7 @@ from subscriptions.execution import Executed, Executor
 from subscriptions.requests import GraphQLRequest
 from tests.factories import create_card, viewer_of
 from tests.orders.test_pages import ORDERS, create_world
+from tests.reads import note_reads
 
 SCHEMA, BY_CORE = build(), build(compiles=False)
 ACCOUNT = """query Account($first: Int = 3, $after: String, $state: OrderState) { viewer {
@@ -45,14 +44,7 @@ TWICE = "{ viewer { a: orders(first: 1) { edges { node { id } } } b: orders(firs
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The statements that connections for reading alone are sent from now on."""
     found: list[str] = []
-    read_only = Way.read_only
-    if read_only is not None:
-
-        def noted(text: str, arguments: Sequence[Any]) -> Coroutine[Any, Any, Any]:
-            found.append(text)
-            return read_only(text, arguments)
-
-        monkeypatch.setattr(Way, "read_only", noted)
+    note_reads(monkeypatch, found)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
@@ -14,10 +14,10 @@ from domain.stations.index import StationIndex
 from kernel.errors import Locale
 from kernel.settings import Settings
 from models.lean import Statement
-from models.reading import Way
 from resolvers import loaders
 from schema.root import build
 from schema.types.context import Context, Services
+from tests.reads import note_reads
 from tests.stations.support import NOW, Ask
 
 
@@ -73,14 +73,7 @@ def statements(database: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return await read(self, statement, arguments)
 
     monkeypatch.setattr(client, "fetch_rows", fetch_rows)
-    read_only = Way.read_only
-    if read_only is not None:
-
-        def plainly(text: str, arguments: Sequence[Any]) -> Coroutine[Any, Any, Any]:
-            sent.append(text)
-            return read_only(text, arguments)
-
-        monkeypatch.setattr(Way, "read_only", plainly)
+    note_reads(monkeypatch, sent)
     counting("execute_query")
     counting("execute_query_dict")
     return sent
