@@ -9,6 +9,7 @@ from tortoise import Tortoise
 
 from domain.orders import creation_facts, writing
 from models.database import connected
+from tests.factories import create_card, create_viewer
 
 
 @pytest.fixture
@@ -32,7 +33,31 @@ async def test_no_statement_reads_a_whole_table(postgres: None) -> None:
         writing.WRITE_POSTGRES,
     )
     for statement in statements:
-        explaining = statement.replace("$1", "'[]'")
-        rows = await connection.execute_query_dict(f"EXPLAIN {explaining}")
-        plan = "\n".join(row["QUERY PLAN"] for row in rows)
+        plan = await plan_of(statement)
         assert "Seq Scan on user_account" not in plan, plan
+
+
+async def test_the_unpaid_orders_of_others_are_not_read(postgres: None) -> None:
+    """Where the planner has seen no unpaid order, it takes an index of all of them for the shortest way."""
+    connection = Tortoise.get_connection("default")
+    card = await create_card(await create_viewer())
+    await connection.execute_query(
+        "WITH payer AS ("
+        "    INSERT INTO user_account (id, openid, display_name, created_at)"
+        "    SELECT gen_random_uuid(), 'o' || number, '', now() FROM generate_series(1, 2000) number RETURNING id"
+        ") INSERT INTO recharge_order (id, user_id, card_id, amount_fen, price_fen, state, version, refund_state, "
+        "    review_state, pay_deadline_at, created_at, updated_at) "
+        "SELECT gen_random_uuid(), payer.id, $1, 1, 1, 'SUCCEEDED', 1, 'NONE', 'NONE', now(), now(), now() "
+        "FROM payer, generate_series(1, 10)",
+        [card.id],
+    )
+    await connection.execute_query("ANALYZE recharge_order")
+    for statement in (creation_facts.READ_ONE.postgres, creation_facts.READ.postgres):
+        plan = await plan_of(statement)
+        assert "order_by_state" not in plan, plan
+
+
+async def plan_of(statement: str) -> str:
+    explaining = statement.replace("$1", "'[]'")
+    rows = await Tortoise.get_connection("default").execute_query_dict(f"EXPLAIN {explaining}")
+    return "\n".join(row["QUERY PLAN"] for row in rows)
