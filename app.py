@@ -9,7 +9,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -42,7 +42,7 @@ from kernel import keys
 from kernel.headers import security_headers
 from kernel.logs import configure_logging, get_logger
 from kernel.pubsub import ShardingUnsupported, require_sharding
-from kernel.resident import let_go
+from kernel.resident import letting_go
 from kernel.settings import Settings, get_settings
 from kernel.shared_buckets import opened_buckets
 from models.database import connected
@@ -218,9 +218,8 @@ def create_app(settings: Settings) -> Application:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with house.opened(settings):
-            if __name__ == "__main__":
-                let_go()
+        # Where the application is one of several in a process, what that holds is for others to say.
+        async with house.opened(settings), letting_go() if __name__ == "__main__" else nullcontext():
             yield
 
     def address(request: HTTPConnection) -> str:

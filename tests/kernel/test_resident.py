@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from kernel import resident
-from kernel.resident import let_go, untouched
+from kernel.resident import let_go, letting_go, untouched
 
 SMAPS = """\
 55d000000000-55d000001000 r-xp 00000000 fe:01 42 /usr/bin/python with space
@@ -41,7 +43,9 @@ print(before, given // 1024, after, ssl.create_default_context().check_hostname,
 
 
 def test_only_what_is_as_in_its_file_is_given_back() -> None:
-    assert list(untouched(SMAPS)) == [(0x55D000000000, 0x1000), (0x55D000003000, 0x4000)]
+    lines = SMAPS.splitlines()
+    assert list(untouched(SMAPS)) == [lines[0], lines[5]]
+    assert [resident._range_of(each) for each in untouched(SMAPS)] == [(0x55D000000000, 0x1000), (0x55D000003000, 0x4000)]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
@@ -53,6 +57,35 @@ def test_a_server_is_smaller_afterwards_and_goes_on() -> None:
     assert int(given) > 0
     assert int(after) < int(before) / 2
     assert works == ["True", "e3b0"]
+
+
+async def test_it_is_given_back_again_and_only_what_was_there_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    smaps, maps = tmp_path / "smaps", tmp_path / "maps"
+    lines = SMAPS.splitlines()
+    smaps.write_text(SMAPS)
+    # One was unmapped meanwhile, another file is mapped in its place, and one is new.
+    maps.write_text("\n".join([lines[5], lines[0].replace("42", "43"), lines[5].replace("55d", "55e")]))
+    monkeypatch.setattr(resident, "SMAPS", smaps)
+    monkeypatch.setattr(resident, "MAPS", maps)
+    given: list[list[str]] = []
+    again = asyncio.Event()
+
+    def give(mappings: Iterable[str]) -> int:
+        given.append(sorted(mappings))
+        if len(given) > 2:
+            again.set()
+        return 0
+
+    monkeypatch.setattr(resident, "_given_back", give)
+    async with letting_go(interval_s=0.001):
+        assert given == [[lines[0], lines[5]]]
+        await again.wait()
+    assert given[1:3] == [[lines[5]]] * 2
+    ended = len(given)
+    await asyncio.sleep(0.01)
+    assert len(given) == ended
 
 
 def test_where_nothing_is_told_nothing_is_given_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
