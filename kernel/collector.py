@@ -12,6 +12,7 @@ from contextlib import ExitStack
 
 from kernel.hiding import hidden, stood_in
 from kernel.lighter_dataclasses import made_later
+from kernel.undocumented import undocumented
 
 # httpx's command line, uvicorn's reloading, and that to which Redis's client gives figures where code asks it to.
 UNUSED = ("httpx._main", "opentelemetry.metrics", "opentelemetry.sdk.metrics", "watchfiles")
@@ -46,6 +47,7 @@ gc.disable()
 # Pydantic would read the metadata of every installed distribution to find plugins.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 _meanwhile = ExitStack()
+_meanwhile.enter_context(undocumented())
 _meanwhile.enter_context(hidden(*UNUSED))
 _meanwhile.enter_context(stood_in(*PASSED_ON))
 _meanwhile.enter_context(made_later())

@@ -45,7 +45,7 @@ print(before, given // 1024, after, ssl.create_default_context().check_hostname,
 def test_only_what_is_as_in_its_file_is_given_back() -> None:
     lines = SMAPS.splitlines()
     assert list(untouched(SMAPS)) == [lines[0], lines[5]]
-    assert [resident._range_of(each) for each in untouched(SMAPS)] == [(0x55D000000000, 0x1000), (0x55D000003000, 0x4000)]
+    assert [*map(resident._range_of, untouched(SMAPS))] == [(0x55D000000000, 0x1000), (0x55D000003000, 0x4000)]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
