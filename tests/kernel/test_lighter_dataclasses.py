@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from dataclasses import FrozenInstanceError, dataclass
+from abc import ABC, abstractmethod
+from dataclasses import FrozenInstanceError, InitVar, dataclass, field
 from inspect import signature
 from typing import Any
 
 import pytest
 
 from kernel import lighter_dataclasses
-from kernel.lighter_dataclasses import are_known, made_later
-
-MODULE = lighter_dataclasses.__name__
+from kernel.lighter_dataclasses import Later, are_known, made_later
 
 
 def classes(**options: Any) -> list[type]:
@@ -34,19 +33,16 @@ def classes(**options: Any) -> list[type]:
 
 def unmade(cls: type) -> set[str]:
     """The methods that are not made yet."""
-    return {name for name, value in vars(cls).items() if getattr(value, "__code__", None) and MODULE in _file_of(value)}
-
-
-def _file_of(function: Any) -> str:
-    return str(function.__code__.co_filename).replace("/", ".")
+    return {name for name, value in vars(cls).items() if isinstance(value, Later)}
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="dataclasses makes all of them together from there on")
 def test_methods_are_made_when_they_are_called() -> None:
     assert are_known()
     _, later = classes(frozen=True, order=True)
-    assert unmade(later) >= {"__eq__", "__repr__", "__hash__", "__setattr__", "__delattr__", "__lt__"}
+    assert unmade(later) >= {"__init__", "__eq__", "__repr__", "__hash__", "__setattr__", "__delattr__", "__lt__"}
     assert later(1) == later(1)
+    assert "__init__" not in unmade(later)
     assert "__eq__" not in unmade(later)
     assert "__hash__" in unmade(later)
 
@@ -76,6 +72,59 @@ def test_they_do_what_those_of_other_classes_do(slots: bool, frozen: bool) -> No
                     each.y = 2
         shown.append((repr(one), repr(below(1, 5)), cls.__repr__.__qualname__, cls.__repr__.__module__, signature(cls)))
     assert shown[0] == shown[1]
+
+
+@pytest.mark.parametrize("slots", [False, True])
+def test_objects_are_begun_as_those_of_other_classes(slots: bool) -> None:
+    for cls in classes(slots=slots, kw_only=True):
+        assert str(signature(cls)) == "(*, x: 'int', y: 'int' = 2) -> None"
+        below = type("Below", (cls,), {})
+        with pytest.raises(TypeError, match=r"Point.__init__\(\) missing 1 required keyword-only argument: 'x'"):
+            below()
+        with pytest.raises(TypeError, match="takes 1 positional argument"):
+            cls(1)
+        for made in (below(x=1), cls(x=1)):
+            assert (made.x, made.y) == (1, 2)
+        assert "__init__" not in vars(below)
+        assert vars(cls)["__init__"].__annotations__["x"] == "int"
+
+
+def test_what_is_done_after_an_init_and_defaults_that_are_made() -> None:
+    with made_later():
+
+        @dataclass
+        class Above:
+            given: InitVar[int]
+            seen: list[int] = field(default_factory=list)
+
+            def __post_init__(self, given: int) -> None:
+                self.seen.append(given)
+
+        @dataclass
+        class Below(Above):
+            more: str = "more"
+
+            def __init__(self, given: int) -> None:
+                Above.__init__(self, given)
+
+    assert Above(1).seen == [1]
+    assert Above(2, [1]) == Above(2, seen=[1])
+    assert Below(3).seen == [3]
+
+
+def test_an_abstract_class_stays_abstract_and_makes_nothing() -> None:
+    with made_later():
+
+        @dataclass(slots=True)
+        class Abstract(ABC):
+            x: int
+
+            @abstractmethod
+            def say(self) -> None: ...
+
+    with pytest.raises(TypeError, match="abstract"):
+        Abstract(1)  # type: ignore[abstract]
+    assert unmade(Abstract) == ({"__init__", "__eq__", "__repr__"} if are_known() else set())
 
 
 def test_a_class_below_that_is_frozen_too_keeps_its_fields() -> None:
