@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from contextlib import ExitStack
 
 from kernel.hiding import hidden, stood_in
 from kernel.lighter_dataclasses import made_later
-from kernel.undocumented import undocumented
+from kernel.undocumented import forget_those_of_classes, undocumented
 
 # httpx's command line, uvicorn's reloading, and that to which Redis's client gives figures where code asks it to.
 UNUSED = ("httpx._main", "opentelemetry.metrics", "opentelemetry.sdk.metrics", "watchfiles")
@@ -61,6 +62,9 @@ def loaded(*, for_good: bool) -> None:
     """
     _meanwhile.close()
     if for_good:
+        forget_those_of_classes()
+        # What is in folders from which nothing is imported any more; it is looked at again where something is.
+        sys.path_importer_cache.clear()
         gc.freeze()
         gc.set_threshold(YOUNG_MAX, *gc.get_threshold()[1:])
     gc.enable()

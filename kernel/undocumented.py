@@ -1,7 +1,8 @@
 """Modules are loaded without the docstrings of their functions, which no process of ours shows to anybody.
 
 There are nine thousand of them, nearly all of libraries, and they take 2.6 MB. `python -OO` leaves them out as well,
-and assertions with them, which carry rules. Docstrings of modules and classes stay: they are few.
+and assertions with them, which carry rules. Those of classes, 0.8 MB, can be taken away when all is loaded, and what is
+made afterwards has their place.
 
 Up to Python 3.12 a function's docstring is the first of its constants; from 3.13 on, where that is marked in another
 way, everything is loaded as ever.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.machinery import SourceFileLoader
 from inspect import CO_OPTIMIZED
 from opcode import hasconst
@@ -53,6 +54,8 @@ def undocumented() -> Iterator[None]:
         yield
         return
     get_code = SourceFileLoader.get_code
+    # It is inherited, unless somebody else has replaced it.
+    replaced = vars(SourceFileLoader).get("get_code")
 
     def get_terse(self: SourceFileLoader, fullname: str) -> CodeType | None:
         code = get_code(self, fullname)
@@ -62,5 +65,18 @@ def undocumented() -> Iterator[None]:
     try:
         yield
     finally:
-        # It is inherited.
-        del SourceFileLoader.get_code
+        if replaced is not None:
+            SourceFileLoader.get_code = replaced  # type: ignore[method-assign]
+        elif vars(SourceFileLoader).get("get_code") is get_terse:
+            del SourceFileLoader.get_code
+
+
+def forget_those_of_classes() -> None:
+    """Take the docstrings of all classes away, but for those that Python does not let anybody change."""
+    found: list[type] = [object]
+    for cls in found:
+        found += type.__subclasses__(cls)
+    for cls in set(found):
+        if isinstance(vars(cls).get("__doc__"), str):
+            with suppress(TypeError):
+                cls.__doc__ = None
