@@ -26,7 +26,7 @@ from domain.pricing import queries as pricing
 from domain.pricing.queries import HistoryPage, ZonePrice
 from domain.reconciliation import queries as reconciliation
 from domain.signins import queries as sign_ins
-from domain.stations import along
+from domain.stations import along, shaped
 from domain.stations import queries as stations
 from domain.stations.along import Surroundings
 from domain.stations.driving import DrivingDistances
@@ -34,6 +34,7 @@ from domain.stations.geo import Location
 from domain.stations.ports import Drive
 from domain.webhooks import queries as webhooks
 from kernel.clock import utc_now
+from kernel.shapes import Shape, Written
 from kernel.states import OrderState
 from models.access import OAuthSession
 from models.cards import FuelCard
@@ -83,6 +84,13 @@ def _whole_stations(clock: Clock) -> Load[UUID, Surroundings | None]:
     return load
 
 
+def _shaped_stations(clock: Clock) -> Load[tuple[UUID, Shape], Written | None]:
+    async def load(asked: Sequence[tuple[UUID, Shape]]) -> list[Written | None]:
+        return await shaped.shaped(asked, now=clock())
+
+    return load
+
+
 def _price_history(clock: Clock) -> Load[HistoryPage, list[ZonePrice]]:
     async def load(pages: Sequence[HistoryPage]) -> list[list[ZonePrice]]:
         return await pricing.histories(pages, now=clock())
@@ -112,8 +120,9 @@ async def _profiles(viewers: list[Viewer]) -> list[UserFacts | None]:
     return await profiles(viewers=viewers)
 
 
-async def _overviews(keys: list[tuple[Viewer, OrderPage]]) -> list[Overview | None]:
-    return await overview.of_viewers(viewers=[viewer for viewer, _ in keys], pages=[page for _, page in keys])
+async def _overviews(keys: list[tuple[Viewer, OrderPage, Shape | None]]) -> list[Overview | None]:
+    viewers, pages, shapes = zip(*keys, strict=True)
+    return await overview.of_viewers(viewers=viewers, pages=pages, shapes=shapes)
 
 
 async def _orders_of_viewer(keys: list[tuple[Viewer, Page, OrderState | None]]) -> list[list[OrderFacts]]:
@@ -184,6 +193,7 @@ LOADS: Mapping[str, Callable[[Clock], Callable[[list[Any]], Awaitable[Sequence[A
     "stations": lambda _: stations.by_ids,
     "priced_stations": _priced_stations,
     "whole_stations": _whole_stations,
+    "shaped_stations": _shaped_stations,
     "zones": lambda _: pricing.zones_by_ids,
     "prices": lambda _: pricing.prices_by_ids,
     "current_prices": _current_prices,
@@ -204,6 +214,7 @@ JOINED: Mapping[str, int] = {
     "stations": KEYS_PER_LOAD_MAX,
     "priced_stations": KEYS_PER_LOAD_MAX,
     "whole_stations": KEYS_PER_LOAD_MAX,
+    "shaped_stations": KEYS_PER_LOAD_MAX,
     "zones": KEYS_PER_LOAD_MAX,
     "current_prices": KEYS_PER_LOAD_MAX,
     "profiles": KEYS_PER_LOAD_MAX,

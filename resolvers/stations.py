@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated
+from typing import Annotated, cast
 from uuid import UUID
 
 import strawberry
@@ -14,6 +14,7 @@ from domain.stations.facts import StationFacts
 from domain.stations.geo import Location
 from domain.stations.queries import NearbyStation
 from domain.stations.tree import PlaceTree
+from models.lean import in_one_statement
 from schema.types.ahead import ahead_of
 from schema.types.context import Context, Info
 from schema.types.enums import Product, StationSort
@@ -93,6 +94,12 @@ async def _read_rows(info: Info, keys: Sequence[UUID]) -> Sequence[StationFacts 
     loaders, ahead = info.context.loaders, ahead_of(info)
     if ahead is None:
         return await loaders.stations.load_many(keys)
+    shape = ahead.shape(Station) if info.context.fragments is None and in_one_statement() else None
+    if shape is not None:
+        # Whoever shows them reads nothing of them but what is in the shape, and their ids.
+        return cast(
+            "list[StationFacts | None]", await loaders.shaped_stations.load_many([(key, shape) for key in keys])
+        )
     if not ahead.asked(PRICES):
         return await loaders.stations.load_many(keys)
     zones = [each for each in (ZONE, ZONE_OF_PRICE) if ahead.asked(each)]

@@ -36,6 +36,10 @@ class Viewer:
     token_id: UUID | None = None
     vehicle_id: str | None = None
 
+    def __hash__(self) -> int:
+        # Viewers are parts of keys, many times in each request, and few are of one user.
+        return hash(self.user_id.int)
+
     @property
     def actor(self) -> str:
         """How the audit names this viewer."""

@@ -7,6 +7,7 @@ the first one of each card the card, as JSON with texts for what is only shown.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -21,17 +22,21 @@ from domain.ledger.queries import wallets
 from domain.orders import facts as orders
 from domain.orders.facts import OrderFacts, OrderPage
 from kernel.money import Money
+from kernel.shapes import SHAPES_KNOWN_MAX, Shape, Written
 from kernel.states import OrderState
 from models.lean import Row, Statement, fetch, in_one_statement
 from models.moments import shown
 
 
 class Overview(NamedTuple):
-    """The wallet is what can be spent and what is set aside; cards are those of the orders, by their ids."""
+    """The wallet is what can be spent and what is set aside; cards are those of the orders, by their ids.
+
+    Orders in a shape have their cards in it.
+    """
 
     user: UserFacts
     wallet: tuple[Money, Money]
-    orders: list[OrderFacts]
+    orders: list[OrderFacts] | list[Written]
     cards: dict[UUID, CardFacts]
 
 
@@ -48,18 +53,24 @@ MANY = "unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) WITH ORDINALITY"
 ONE = "(VALUES ($1::uuid, $2::uuid, $3::text, $4::text, 1))"
 
 
+# Of the first row of each user.
+USER = (
+    "CASE WHEN row_number() OVER (PARTITION BY asked.place ORDER BY o.id DESC) = 1 "
+    f"THEN json_build_array(u.display_name, {shown('u.created_at')}, {_credit('asked.prepaid')}, "
+    f"{_credit('asked.held')}) END"
+)
+
+
 def _statement(asked: str, *, state: bool) -> Statement:
     """Of users, before orders, with the codes of their accounts, so many orders, in a state."""
     made = orders.made_by("asked.user_id", before="asked.before", state="$6" if state else "")
-    user = f"u.display_name, {shown('u.created_at')}, {_credit('asked.prepaid')}, {_credit('asked.held')}"
     card = (
         f"c.brand, c.number_tail, {shown('c.created_at')}, {shown('c.checked_at')}, c.organisation_id, "
         f"{shown('c.unbound_at')}"
     )
     return Statement(
         postgres=f"SELECT {orders.POSTGRES_COLUMNS}, asked.place, "  # noqa: S608 - names of our own
-        "CASE WHEN row_number() OVER (PARTITION BY asked.place ORDER BY o.id DESC) = 1 "
-        f"THEN json_build_array({user}) END, "
+        f"{USER}, "
         "CASE WHEN row_number() OVER (PARTITION BY asked.place, o.card_id ORDER BY o.id DESC) = 1 "
         f"THEN (SELECT json_build_array({card}) FROM fuel_card c WHERE c.id = o.card_id) END "
         f"FROM {asked} AS asked (user_id, before, prepaid, held, place) "
@@ -70,23 +81,40 @@ def _statement(asked: str, *, state: bool) -> Statement:
     )
 
 
+@lru_cache(maxsize=SHAPES_KNOWN_MAX)
+def _shaped(shape: Shape, asked: str, *, state: bool) -> Statement:
+    """As `_statement`, with orders in a shape, which has the order as `o` and its card as `c`."""
+    made = orders.made_by("asked.user_id", before="asked.before", state="$6" if state else "")
+    return Statement(
+        postgres=f"SELECT asked.place, {USER}, o.* "  # noqa: S608 - names of our own
+        f"FROM {asked} AS asked (user_id, before, prepaid, held, place) "
+        "JOIN user_account u ON u.id = asked.user_id "
+        f"LEFT JOIN LATERAL (SELECT o.id, {shape.columns} FROM recharge_order o "
+        f"LEFT JOIN fuel_card c ON c.id = o.card_id WHERE {made} ORDER BY o.id DESC LIMIT $5) o ON TRUE "
+        "ORDER BY asked.place, o.id DESC",
+        sqlite="",
+    )
+
+
 OVERVIEWS, OVERVIEWS_IN_STATE = (
     (_statement(MANY, state=state), _statement(ONE, state=state)) for state in (False, True)
 )
 
 
-async def of_viewers(*, viewers: Sequence[Viewer], pages: Sequence[OrderPage]) -> list[Overview | None]:
+async def of_viewers(
+    *, viewers: Sequence[Viewer], pages: Sequence[OrderPage], shapes: Sequence[Shape | None] | None = None
+) -> list[Overview | None]:
     """Return each viewer's own, with the page of their orders at the same place; None where the account is gone.
 
-    One statement on PostgreSQL for all pages of the same shape.
+    One statement on PostgreSQL for all pages that are alike, where orders may be wanted in shapes.
     """
     if not in_one_statement():
         return await _one_by_one(viewers, pages)
     found: list[Overview | None] = [None] * len(viewers)
-    shapes: dict[tuple[int, OrderState | None], list[int]] = {}
-    for place, page in enumerate(pages):
-        shapes.setdefault((page.first, page.state), []).append(place)
-    for (first, state), places in shapes.items():
+    alike: dict[tuple[int, OrderState | None, Shape | None], list[int]] = {}
+    for place, (page, shape) in enumerate(zip(pages, shapes or [None] * len(pages), strict=True)):
+        alike.setdefault((page.first, page.state, shape), []).append(place)
+    for (first, state, shape), places in alike.items():
         ids = [viewers[place].user_id for place in places]
         asked = (
             ids,
@@ -94,19 +122,29 @@ async def of_viewers(*, viewers: Sequence[Viewer], pages: Sequence[OrderPage]) -
             [customer_prepaid(user_id) for user_id in ids],
             [customer_held(user_id) for user_id in ids],
         )
-        _read(await _rows(asked, first, state), ids, places, found)
+        rows = await _rows(asked, first, state, shape)
+        if shape is None:
+            _read(rows, ids, places, found)
+        else:
+            _read_shaped(rows, shape, ids, places, found)
     return found
 
 
 def _rows(
-    asked: tuple[list[UUID], list[UUID], list[str], list[str]], first: int, state: OrderState | None
+    asked: tuple[list[UUID], list[UUID], list[str], list[str]],
+    first: int,
+    state: OrderState | None,
+    shape: Shape | None,
 ) -> Awaitable[Sequence[Row]]:
-    many, one = OVERVIEWS if state is None else OVERVIEWS_IN_STATE
-    rest: tuple[str, ...] = () if state is None else (state,)
-    if len(asked[0]) != 1:
-        return fetch(many, *asked, first, *rest)
+    alone, rest = len(asked[0]) == 1, () if state is None else (state,)
+    if shape is not None:
+        statement = _shaped(shape, ONE if alone else MANY, state=state is not None)
+    else:
+        statement = (OVERVIEWS if state is None else OVERVIEWS_IN_STATE)[alone]
+    if not alone:
+        return fetch(statement, *asked, first, *rest)
     (user_id,), (before,), (prepaid,), (held,) = asked
-    return fetch(one, user_id, before, prepaid, held, first, *rest)
+    return fetch(statement, user_id, before, prepaid, held, first, *rest)
 
 
 def _read(rows: Sequence[Row], ids: Sequence[UUID], places: Sequence[int], found: list[Overview | None]) -> None:
@@ -114,16 +152,36 @@ def _read(rows: Sequence[Row], ids: Sequence[UUID], places: Sequence[int], found
     for row in rows:
         place = row[orders.PLACE] - 1
         if row[USER_PLACE] is not None:
-            name, created_at, balance_fen, held_fen = orjson.loads(row[USER_PLACE])
-            wallet = Money(balance_fen), Money(held_fen)
-            made = found[places[place]] = Overview(UserFacts(ids[place], name, created_at), wallet, [], {})
-        assert made is not None, "the first row of a user brings the user"
+            shown_orders: list[OrderFacts] = []
+            shown_cards: dict[UUID, CardFacts] = {}
+            found[places[place]] = _overview(ids[place], row[USER_PLACE], shown_orders, shown_cards)
         if row[0] is None:
             continue
         facts = orders.facts_of(row)
-        made.orders.append(facts)
+        shown_orders.append(facts)
         if row[CARD_PLACE] is not None:
-            made.cards[facts.card_id] = cards.shown_of(facts.card_id, *orjson.loads(row[CARD_PLACE]))
+            shown_cards[facts.card_id] = cards.shown_of(facts.card_id, *orjson.loads(row[CARD_PLACE]))
+
+
+def _read_shaped(
+    rows: Sequence[Row], shape: Shape, ids: Sequence[UUID], places: Sequence[int], found: list[Overview | None]
+) -> None:
+    """As `_read`, of orders in a shape."""
+    for asked, user, order_id, json, *counts in rows:
+        if user is not None:
+            shown_orders: list[Written] = []
+            found[places[asked - 1]] = _overview(ids[asked - 1], user, shown_orders, {})
+        if order_id is not None:
+            shown_orders.append(shape.written(order_id, json, *counts))
+
+
+def _overview(
+    user_id: UUID, user: str, shown_orders: list[OrderFacts] | list[Written], shown_cards: dict[UUID, CardFacts]
+) -> Overview:
+    name, created_at, balance_fen, held_fen = orjson.loads(user)
+    return Overview(
+        UserFacts(user_id, name, created_at), (Money(balance_fen), Money(held_fen)), shown_orders, shown_cards
+    )
 
 
 async def _one_by_one(viewers: Sequence[Viewer], pages: Sequence[OrderPage]) -> list[Overview | None]:

@@ -22,6 +22,8 @@ log = get_logger(__name__)
 
 # How long a connection may take to forget the statement of a caller that was cancelled, or to say goodbye.
 SETTLED_WITHIN_S = 1.0
+# Statements that clients' selections are in (`kernel.shapes`) may be many; who asks for a forgotten one waits a little.
+PREPARED_MAX = 128
 CLOSED = "the database was closed"
 # What a server says whose tables have changed since the statement was prepared.
 OUTDATED = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
@@ -37,6 +39,9 @@ class PlainConnection:
         self.prepared: dict[str, PreparedStatement[Any]] = {}
 
     async def prepare(self, text: str) -> PreparedStatement[Any]:
+        if len(self.prepared) >= PREPARED_MAX:
+            # asyncpg has the server forget what nobody holds any more when it prepares the next one.
+            del self.prepared[next(iter(self.prepared))]
         prepared = self.prepared[text] = await self.connection.prepare(text)
         return prepared
 

@@ -16,7 +16,7 @@ import orjson
 from graphql import GraphQLObjectType
 
 from kernel.exact import exact
-from schema.execution.typing import class_of
+from schema.execution.classes import class_of
 
 if TYPE_CHECKING:
     from schema.execution.arguments import Arguments

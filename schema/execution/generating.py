@@ -13,16 +13,19 @@ from typing import Any, cast
 
 from graphql import GraphQLEnumType, GraphQLObjectType
 
+from kernel.shapes import Shape, Written
+from schema.execution.classes import class_of, generic_of
 from schema.execution.completing import Completion, Items, Leaf, Objects
 from schema.execution.entities import Site, entity_of, site_of
 from schema.execution.generated import Slot, Unexpected, Write, strict
 from schema.execution.leaves import enum_attribute, enum_table, unchanged_unless
+from schema.execution.lines import Lines
 from schema.execution.relations import outcome
 from schema.execution.resolving import Simple
 from schema.execution.selections import FieldLike, Reading, SelectionLike, is_read, leads_on
-from schema.execution.typing import CAST, class_of, generic_of
+from schema.execution.typing import CAST
 
-# Python refuses more than twenty loops within each other, and what is that long is seldom worth it.
+# Python refuses more than twenty loops within each other.
 NESTED_MAX = 12
 FIELDS_MAX = 400
 # What a line takes as code, measured.
@@ -56,14 +59,13 @@ def list_code(items: Items) -> Source:
     return source
 
 
-class Source:
-    """The text of functions, and what the names in it are bound to."""
+class Source(Lines):
+    """The text of functions."""
 
     def __init__(self) -> None:
+        super().__init__({"Unexpected": Unexpected, "Written": Written, "isfinite": isfinite, "outcome": outcome})
         self._functions: list[list[str]] = []
-        self._lines: list[str] = []
-        self._names: dict[str, Any] = {"Unexpected": Unexpected, "isfinite": isfinite, "outcome": outcome}
-        self._indent = self._loops = self._fields = self._count = 0
+        self._loops = self._fields = 0
         self._counts = False
         self._slots: list[str] = []
         # Names of the sites of entities in a function; within one, what is an entity itself is a part of it.
@@ -109,26 +111,6 @@ class Source:
         later, self._later = self._later, []
         for each in later:
             each()
-
-    def line(self, text: str) -> None:
-        self._lines.append("    " * self._indent + text)
-
-    @contextmanager
-    def block(self, head: str) -> Iterator[None]:
-        self.line(head)
-        self._indent += 1
-        yield
-        self._indent -= 1
-
-    def bind(self, prefix: str, value: Any) -> str:
-        """Return a name for a value."""
-        name = self.fresh(prefix)
-        self._names[name] = value
-        return name
-
-    def fresh(self, prefix: str) -> str:
-        self._count += 1
-        return f"{prefix}{self._count}"
 
     def value(self, part: Completion, value: str) -> str:
         """Write what makes a part of the answer of the value of this name, and return the name of that."""
@@ -190,8 +172,29 @@ class Source:
         self.line(f"{row} = {value}.row")
         return self._of_row(cast(type, only), selection, row, value)
 
+    def _shaped(self, shape: Shape, row: str, otherwise: Callable[[], str]) -> str:
+        """Write what takes an object as the database wrote it, or makes it where it did not."""
+        made = self.fresh("object")
+        with self.block(f"if type({row}) is Written:"):
+            with self.block(f"if {row}.shape is not {self.bind('shape', shape)}:"):
+                self.line("raise Unexpected")
+            self.line(f"{made} = {row}.json")
+            if shape.fields or shape.types or shape.more:
+                self._counts = True
+                self.line(f"fields += {row}.fields")
+                self.line(f"types += {row}.types")
+        with self.block("else:"):
+            self.line(f"{made} = {otherwise()}")
+        return made
+
     def _of_row(self, only: type, selection: SelectionLike, row: str, value: str) -> str:
         """Write what makes an object of the answer of the row of this name; nobody asks for `value` if all is read."""
+        shape = selection.shape if not self._within else None
+        if shape is not None:
+            return self._shaped(shape, row, lambda: self._read(only, selection, row, value))
+        return self._read(only, selection, row, value)
+
+    def _read(self, only: type, selection: SelectionLike, row: str, value: str) -> str:
         readers: Mapping[str, Callable[[Any], Any]] = cast(Any, only).readers
         read = Reading(self.bind, row, readers)
         entity = entity_of(only) if not self._within else None

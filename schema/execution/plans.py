@@ -16,6 +16,7 @@ from graphql.execution.collect_fields import collect_fields, collect_subfields
 from graphql.execution.values import VariableValues
 from graphql.pyutils import gather_with_cancel
 
+from kernel.shapes import Shape, Written
 from schema.execution.completing import Items, completion, fail
 from schema.execution.generated import FAILED, Generated, Write
 from schema.execution.generating import NotGenerated, Source, list_code, selection_code
@@ -23,6 +24,7 @@ from schema.execution.leaves import WRITTEN, Never, unchanged
 from schema.execution.resolving import Simple, attribute_of, call_of, simple_of
 from schema.execution.running import Operation, Place, Run, Site
 from schema.execution.selections import SelectionLike
+from schema.execution.shaping import shape_of
 from schema.execution.typing import is_cast
 
 TYPE_NAME = "__typename"
@@ -141,13 +143,15 @@ class TypeName:
 class Selected:
     """The fields that are selected of the objects of one type at one place."""
 
-    __slots__ = ("_calls", "_fields", "_generated", "_object", "fields", "weights")
+    __slots__ = ("_calls", "_fields", "_generated", "_kind", "_object", "_shape", "fields", "weights")
 
     def __init__(
         self, kind: GraphQLObjectType, fields: list[Field | TypeName], weights: tuple[int, int], plan: Plan
     ) -> None:
         self.fields, self.weights = fields, weights
         self._calls, self._object = weights
+        self._kind = kind
+        self._shape: Shape | type[Never] | None = Never
         self._generated = Generated(lambda: plan.generate(lambda: selection_code(kind, cast(SelectionLike, self))))
         self._fields: tuple[tuple[str, str | None, type, Container[type], Any], ...] = tuple(
             (each.key, each.attribute, each.same, each.seen, each) for each in fields
@@ -161,7 +165,16 @@ class Selected:
                 return written
         return self._execute(run, source, place)
 
+    @property
+    def shape(self) -> Shape | None:
+        """What the database may write of an object, found when somebody first asks."""
+        if self._shape is Never:
+            self._shape = shape_of(self._kind, cast(SelectionLike, self))
+        return cast("Shape | None", self._shape)
+
     def _execute(self, run: Run, source: Any, place: Place | None) -> Any:
+        if isinstance(self._shape, Shape) and type(source.row) is Written:
+            return self._written(run, source.row)
         self._count(run)
         results: dict[str, Any] = {}
         waiting: list[str] | None = None
@@ -201,6 +214,13 @@ class Selected:
                 return self._rest(run, source, results, key, result, fields)
             results[key] = result
         return results
+
+    def _written(self, run: Run, written: Written) -> Any:
+        assert written.shape is self._shape, "a row is read in the shape in which it is shown"
+        if run.meter is not None:
+            run.meter.fields += written.fields
+            run.meter.types += written.types
+        return written.json
 
     def _count(self, run: Run) -> None:
         meter = run.meter

@@ -22,8 +22,9 @@ from graphql.pyutils import Path as CorePath
 from graphql.pyutils import gather_with_cancel, is_awaitable
 from graphql.type import GraphQLResolveInfoHelpers
 
+from kernel.shapes import Shape
 from schema.execution.ahead import Ahead, LedTo, led_to
-from schema.execution.relations import Outcomes
+from schema.execution.relations import Outcomes, Relation
 
 # The place above, the key there, and the type whose field the key is; None where it is an index of a list. Most places
 # are never shown to anybody, so they are plain tuples.
@@ -180,7 +181,9 @@ class Run:
 class Site:
     """One field at one place of the document, on one type: what errors, resolvers and types are told of it."""
 
-    __slots__ = ("_led_to", "completion", "definition", "details", "key", "name", "nodes", "non_null", "parent")
+    __slots__ = (
+        "_led_to", "completion", "definition", "details", "key", "name", "nodes", "non_null", "parent", "shapes",
+    )  # fmt: skip
 
     def __init__(self, parent: GraphQLObjectType, key: str, name: str, definition: Any, details: list[Any]) -> None:
         self.parent, self.key, self.name, self.definition, self.details = parent, key, name, definition, details
@@ -188,6 +191,8 @@ class Site:
         # How the field's value is completed.
         self.completion: Any = None
         self._led_to: LedTo | None = None
+        # What the database may write of objects below, by their class and the relation that leads to them.
+        self.shapes: dict[tuple[type, Relation | None], Shape | None] = {}
 
     @property
     def led_to(self) -> LedTo:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
+from kernel.shapes import Shape
 from schema.execution.completing import Completion
 from schema.execution.resolving import Simple
 
@@ -37,6 +38,10 @@ class SelectionLike(Protocol):
 
     @property
     def weights(self) -> tuple[int, int]: ...
+
+    @property
+    def shape(self) -> Shape | None:
+        """What the database may write of an object; None where it cannot."""
 
 
 class Reading:

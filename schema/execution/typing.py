@@ -14,32 +14,15 @@ from strawberry.types.base import StrawberryObjectDefinition, get_object_definit
 from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 from strawberry.types.union import StrawberryUnion
 
+from schema.execution.classes import DEFINITION
 from schema.execution.running import Place, ResolveInfo, Run, Site
 
-DEFINITION = "strawberry-definition"
 # What `strawberry.cast` leaves in a value.
 CAST = TYPE_CAST_ATTRIBUTE
 
 
 def is_cast(value: object) -> bool:
     return getattr(value, CAST, None) is not None
-
-
-def class_of(kind: GraphQLObjectType) -> type | None:
-    """Return the only class whose values are of the type, where their class alone decides it; None where not."""
-    definition = kind.extensions.get(DEFINITION)
-    if not isinstance(definition, StrawberryObjectDefinition) or definition.is_type_of is not None:
-        return None
-    # What is made from a generic type is of a class that no value is of.
-    return None if definition.concrete_of is not None or definition.is_graphql_generic else definition.origin
-
-
-def generic_of(kind: GraphQLObjectType) -> type | None:
-    """Return the generic class that a type was made from, of which its values are; None where there is none."""
-    definition = kind.extensions.get(DEFINITION)
-    if not isinstance(definition, StrawberryObjectDefinition) or definition.concrete_of is None:
-        return None
-    return definition.concrete_of.origin
 
 
 def is_checked_by_class(kind: GraphQLObjectType) -> bool:

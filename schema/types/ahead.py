@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from kernel.shapes import Shape
 from schema.types.context import Info
 from schema.types.relations import Relation
 
@@ -14,6 +15,9 @@ class Ahead(Protocol):
 
     def asked(self, relation: Relation, /) -> Sequence[dict[str, Any]]:
         """Return the arguments with which a relation is selected, for each place where who asks may have it."""
+
+    def shape(self, kind: type, /, *, behind: Relation | None = None) -> Shape | None:
+        """Return what is selected of the objects of a class, where that is one shape at one place."""
 
     def known(self, relation: Relation, /) -> dict[Any, Any]:
         """Return what is known to be under keys, to be added to. An exception is what loading has come to."""

@@ -9,9 +9,10 @@ import strawberry
 from domain.cards.checking import CheckedCard
 from domain.cards.facts import CardFacts
 from domain.cards.rules import masked
+from models import moments
 from models.cards import FuelCard
 from models.organisations import Organisation as OrganisationRow
-from schema.types import caching, costs
+from schema.types import caching, columns, costs
 from schema.types.enums import CardBrand, CardCondition
 from schema.types.organisation_names import OrganisationName
 from schema.types.relations import by_viewer, relation
@@ -41,6 +42,13 @@ class Card(OfRow[FuelCard | CardFacts], Node):
         "id": lambda row: global_id("Card", row.id),
         "masked_number": lambda row: masked(row.number_tail),
         "bound_at": lambda row: row.created_at,
+    }
+    columns = {
+        **columns.global_id("Card"),
+        **columns.member("brand", CardBrand),
+        **columns.shown("checked_at", "unbound_at"),
+        "masked_number": "'**** ' || {0}.number_tail",
+        "bound_at": moments.shown("{0}.created_at"),
     }
 
     @relation(

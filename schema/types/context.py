@@ -41,6 +41,7 @@ from kernel.fragments import View
 from kernel.money import Money
 from kernel.sealing import Sealer
 from kernel.settings import Settings
+from kernel.shapes import Shape, Written
 from models.access import OAuthSession
 from models.cards import FuelCard
 from models.funds import FundPayee, FundStep
@@ -99,7 +100,7 @@ class Loaders(Lazy):
     """Relations by key. They join the loads of one moment and keep nothing, so no answer is older than its question."""
 
     profiles: Loader[Viewer, UserFacts | None]
-    overviews: Loader[tuple[Viewer, OrderPage], Overview | None]
+    overviews: Loader[tuple[Viewer, OrderPage, Shape | None], Overview | None]
     cards: Loader[UUID, CardFacts]
     cards_of_viewer: Loader[tuple[Viewer, Page], list[FuelCard]]
     orders_of_viewer: Loader[tuple[Viewer, Page, OrderState | None], list[OrderFacts]]
@@ -116,6 +117,7 @@ class Loaders(Lazy):
     stations: Loader[UUID, StationFacts | None]
     priced_stations: Loader[UUID, Surroundings | None]
     whole_stations: Loader[UUID, Surroundings | None]
+    shaped_stations: Loader[tuple[UUID, Shape], Written | None]
     zones: Loader[UUID, NamedZone | None]
     prices: Loader[UUID, ZonePrice | None]
     current_prices: Loader[UUID, list[ZonePrice]]

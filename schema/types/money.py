@@ -24,6 +24,11 @@ class Money(OfRow[int]):
 
     readers = {"fen": lambda fen: fen, "yuan": yuan_of_fen, "text": text_of_fen}
     value_of = int
+    columns = {
+        "fen": "{0}",
+        "yuan": "to_char({0} * 0.01, 'FM999999999999990.00')",
+        "text": "CASE WHEN {0} < 0 THEN '-¥' ELSE '¥' END || to_char(abs({0}) * 0.01, 'FM999,999,999,999,990.00')",
+    }
 
     @classmethod
     def showing(cls, amount: Amount) -> Self:
@@ -32,6 +37,10 @@ class Money(OfRow[int]):
     @strawberry.field(description="The whole amount in words, or in digits where only those fit; else null.")
     def spoken(self, info: Info, locale: Speaking = None, max_chars: MaxChars = 60) -> str | None:
         return spoken.money(Amount(self.fen), locale_of(info, locale), max_chars)
+
+
+# As the function below has it.
+YUAN_PER_LITRE = "to_char({0} * 0.001, CASE WHEN {0} % 10 = 0 THEN 'FM999999999990.00' ELSE 'FM999999999990.000' END)"
 
 
 def yuan_of(milliyuan: int) -> str:
@@ -55,3 +64,4 @@ class UnitPrice(OfRow[int]):
         "text": lambda milliyuan: f"¥{yuan_of(milliyuan)}/L",
     }
     value_of = int
+    columns = {"milliyuan": "{0}", "yuan": YUAN_PER_LITRE, "text": f"'¥' || {YUAN_PER_LITRE} || '/L'"}

@@ -14,7 +14,7 @@ from domain.identity.staff import is_staff
 from domain.orders.creating import Created
 from domain.orders.drafts import Synced
 from domain.orders.face_checks import StartedFaceCheck
-from domain.orders.facts import OrderFacts, of_new
+from domain.orders.facts import MOMENTS, OrderFacts, of_new
 from domain.orders.paying import StartedPayment
 from domain.payments.ports import AlipayParameters
 from domain.payments.ports import PaymentParameters as Parameters
@@ -25,7 +25,7 @@ from models.cards import FuelCard
 from models.offers import Offer as OfferRow
 from models.orders import OrderTransition, RechargeOrder
 from models.organisations import Organisation as OrganisationRow
-from schema.types import caching, costs
+from schema.types import caching, columns, costs
 from schema.types.cards import Card
 from schema.types.context import Info
 from schema.types.enums import (
@@ -43,9 +43,9 @@ from schema.types.money import Money
 from schema.types.offers import Offer
 from schema.types.organisation_names import OrganisationName
 from schema.types.relations import by_viewer, parts_of, relation
-from schema.types.relay import Connection, Node, global_id
+from schema.types.relay import Node, global_id
 from schema.types.requirements import INTERNAL
-from schema.types.rows import Made, OfRow
+from schema.types.rows import Joined, Made, OfRow
 from schema.types.scalars import DateTime, Yuan
 from schema.types.spoken import MaxChars, Speaking, locale_of
 from schema.types.user_error import UserError
@@ -122,6 +122,17 @@ class Order(OfRow[RechargeOrder | OrderFacts], Node):
         "amount": Made(Money, "amount_fen"),
         "price": Made(Money, "price_fen"),
     }
+    row_name = "o"
+    columns = {
+        **columns.global_id("Order"),
+        **columns.member("state", OrderState),
+        **columns.member("failure_kind", FailureKind),
+        **columns.member("refund_state", RefundState),
+        **columns.member("review_state", ReviewState),
+        **columns.member("review_reason", ReviewReason),
+        **columns.shown(*MOMENTS),
+        "card": Joined(Card, "c"),
+    }
 
     @relation(
         lambda loaders: CardLoader(loaders.cards),
@@ -175,7 +186,6 @@ class Order(OfRow[RechargeOrder | OrderFacts], Node):
         return spoken.order(Amount(self.amount.fen), self.state, locale_of(info, locale), max_chars)
 
 
-OrderConnection = Connection[Order]
 # What can be loaded along with orders.
 CARD = parts_of(Order, "card")
 

@@ -23,7 +23,7 @@ from schema.types.cards import Card, CardConnection
 from schema.types.context import Info
 from schema.types.enums import OrderState
 from schema.types.money import Money
-from schema.types.orders import Order, OrderConnection
+from schema.types.order_pages import OrderConnection
 from schema.types.organisation_enums import (
     InvitationState,
     LimitPeriod,
@@ -245,7 +245,7 @@ class Organisation(Node):
         page = _page(info, first, after)
         key = (info.context.signed_in, self.key, page, state)
         rows = await info.context.loaders.organisations.orders.load(key)
-        return page.connection(rows, Order.of) if rows is not None else None
+        return OrderConnection.shown(rows, first=first, after=after) if rows is not None else None
 
     @strawberry.field(
         directives=[RECHARGE, costs.READS], description="What its members have recharged in a month. Null to others."

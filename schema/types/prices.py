@@ -10,7 +10,7 @@ import strawberry
 
 from domain.pricing.queries import HistoryPage, ListedPrice, NamedZone, PriceFacts, PricePlace, ZonePrice
 from domain.pricing.records import PROVINCE_CODE, ZONE_CODE_LENGTH_MAX
-from schema.types import caching, costs
+from schema.types import caching, columns, costs
 from schema.types.enums import Product
 from schema.types.money import UnitPrice
 from schema.types.relations import relation
@@ -30,6 +30,10 @@ class PriceZone(OfRow[NamedZone], Node):
     name: str = strawberry.field(description="Such as `一价区`.")
 
     readers = {"id": lambda row: global_id("PriceZone", row.id)}
+    columns = {
+        **columns.global_id("PriceZone"),
+        **columns.same("province_code", "province_name", "code", "name"),
+    }
 
 
 @strawberry.type(
@@ -46,6 +50,12 @@ class Price(OfRow[ZonePrice | PriceFacts], Node):
     readers = {
         "id": lambda row: global_id("Price", row.id),
         "unit_price": Made(UnitPrice, "milliyuan"),
+    }
+    columns = {
+        **columns.global_id("Price"),
+        **columns.member("product", Product),
+        **columns.same("source", "source_url"),
+        **columns.shown("effective_from"),
     }
 
     @relation(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 Row = TypeVar("Row")
@@ -37,10 +37,28 @@ class Made:
         return list(map(self.kind.of, found)) if self.many else self.kind.of(found)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Joined:
+    """What a relation leads to, for statements that have it at hand by the name `row`; a row that is missing has no id.
+
+    Of a list, `many` is the name by which a statement has the whole, as `json` and `count`, and `row` each of its rows.
+    `given` are the arguments with which it leads there.
+    """
+
+    kind: type[OfRow[Any]]
+    row: str
+    optional: bool = False
+    many: str = ""
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+
 class OfRow(Generic[Row]):
     """A type whose fields are attributes of its row, of the same names, or what `readers` make of the row.
 
     Where it is a mere value, `value_of` is the class of its rows: equal rows are shown alike, and are shown often.
+
+    `columns` say how PostgreSQL writes attributes, as JSON does, in a statement that has the row by the name {0}, which
+    is `row_name` unless another object has it; and what relations lead to there. They have to say what the readers do.
 
     What a reader does may not depend on anything but the row. A plan reads `row` itself, by `readers`, and only what is
     selected; whoever else takes an attribute gets the same.
@@ -51,6 +69,8 @@ class OfRow(Generic[Row]):
     readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
     entity: ClassVar[Entity | None] = None
     value_of: ClassVar[type | None] = None
+    columns: ClassVar[Mapping[str, str | Joined]] = {}
+    row_name: ClassVar[str] = ""
 
     @classmethod
     def of(cls, row: Row) -> Self:

@@ -18,15 +18,24 @@ from domain.stations.queries import NearbyStation, PricedSpot
 from domain.stations.tree import Spot
 from domain.voice import spoken
 from models.stations import Station as StationRow
-from schema.types import caching, costs
+from schema.types import caching, columns, costs
 from schema.types.context import Info
 from schema.types.enums import Product, StationBrand
 from schema.types.money import UnitPrice
 from schema.types.places import DrivingDistance, MapLocationInput
 from schema.types.prices import After, First, Price, PriceConnection, PriceZone, history_after, history_page
 from schema.types.relations import parts_of, relation
-from schema.types.relay import Node, PageInfo, decode_cursor, encode_cursor, global_id, page_info, page_size, read_id
-from schema.types.rows import Entity, Made, OfRow
+from schema.types.relay import (
+    Node,
+    PageInfo,
+    decode_cursor,
+    encode_cursor,
+    global_id,
+    page_info,
+    page_size,
+    read_id,
+)
+from schema.types.rows import Entity, Joined, Made, OfRow
 from schema.types.spoken import MaxChars, Speaking, locale_of
 
 DISTANCE_MAX_MM = 1 << 40
@@ -46,6 +55,8 @@ class Location(OfRow[StationRow | StationFacts]):
     latitude: float = strawberry.field(description="Degrees north of the equator, from -90 to 90.")
     longitude: float = strawberry.field(description="Degrees east of Greenwich, from -180 to 180.")
 
+    columns = columns.same("latitude", "longitude")
+
 
 @strawberry.type(directives=[caching.AS_ITS_PARENT], description="A filling station.")
 class Station(OfRow[StationRow | StationFacts], Node):
@@ -59,6 +70,14 @@ class Station(OfRow[StationRow | StationFacts], Node):
 
     readers = {"id": lambda row: global_id("Station", row.id), "location": Made(Location)}
     entity = Entity(key="id", below=frozenset({Location, PriceZone, Price, UnitPrice}))
+    row_name = "s"
+    columns = {
+        **columns.global_id("Station"),
+        **columns.member("brand", StationBrand),
+        **columns.same("name", "address", "province", "city", "district"),
+        "zone": Joined(PriceZone, "z", optional=True),
+        "prices": Joined(Price, "p", many="prices", given={"product": None}),
+    }
 
     @relation(
         lambda loaders: loaders.zones,

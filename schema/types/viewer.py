@@ -24,7 +24,7 @@ from schema.types.enums import OrderState
 from schema.types.mandates import Mandate, MandateConnection
 from schema.types.messages import BoundPhone, MessageConsent
 from schema.types.money import Money
-from schema.types.orders import Order, OrderConnection
+from schema.types.order_pages import OrderConnection
 from schema.types.organisations import Organisation
 from schema.types.relations import parts_of, relation
 from schema.types.relay import Node, Page, global_id
@@ -114,7 +114,7 @@ class Viewer:
         after: After = None,
         state: Annotated[OrderState | None, strawberry.argument(description="Only orders in this state.")] = None,
     ) -> OrderConnection:
-        return OrderConnection.shown(rows, Order.of, first=first, after=after)
+        return OrderConnection.shown(rows, first=first, after=after)
 
     @strawberry.field(
         directives=[RECHARGE, costs.READS, costs.PAGE],

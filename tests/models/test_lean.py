@@ -16,7 +16,7 @@ from tortoise import Tortoise
 from bench.storm.proxy import Mode
 from kernel.settings import Settings, get_settings
 from models.database import alone_connections, connected, reading_connections, transactional
-from models.engines.plain import PlainConnections
+from models.engines.plain import PREPARED_MAX, PlainConnections
 from models.engines.postgres import PostgresClient
 from models.events import EventStream
 from models.identity import User
@@ -35,6 +35,7 @@ USERS = Statement(
     sqlite="SELECT id, display_name, created_at FROM user_account WHERE id IN (SELECT value FROM json_each(?1)) "
     "AND created_at < ?2 AND display_name <> ?3 ORDER BY created_at LIMIT ?4",
 )
+PREPARED = Statement(postgres="SELECT count(*) FROM pg_prepared_statements", sqlite="")
 PID = Statement(postgres="SELECT pg_backend_pid() AS pid", sqlite="SELECT 1 AS pid")
 SLEEP = Statement(postgres="SELECT pg_sleep($1)", sqlite="SELECT ?1")
 PLANS = Statement(
@@ -138,6 +139,15 @@ class TestPostgres:
         assert len(pids) == 1
         assert (plain().size, plain().idle) == (1, 1)
         assert list(plain()._free[0].prepared) == [PID.postgres]
+
+    @pytest.mark.usefixtures("postgres")
+    async def test_what_is_prepared_is_bounded_here_and_at_the_server(self) -> None:
+        for number in [*range(PREPARED_MAX + 50), 0]:
+            (found,) = await fetch(Statement(postgres=f"SELECT {number} AS number", sqlite=""))
+            assert found["number"] == number
+        (counted,) = await fetch(PREPARED)
+        assert len(plain()._free[0].prepared) == PREPARED_MAX
+        assert PREPARED_MAX <= counted["count"] <= PREPARED_MAX + 2
 
     @pytest.mark.usefixtures("postgres")
     async def test_a_statement_is_planned_once(self) -> None:

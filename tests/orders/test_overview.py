@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
 
 import pytest
 
@@ -15,23 +14,15 @@ from domain.orders import overview
 from domain.orders.facts import OrderPage
 from kernel.clock import utc_now
 from kernel.ids import new_id
-from kernel.settings import Settings
 from models.database import dialect
 from models.ledger import LedgerAccount
 from models.orders import RechargeOrder
-from resolvers import loaders
-from schema.execution.executor import GENERATES_AFTER
-from schema.root import build
-from schema.types.charges import Meter
-from schema.types.context import Context, Services
 from schema.types.relay import encode_cursor
-from subscriptions.execution import Executed, Executor
-from subscriptions.requests import GraphQLRequest
+from tests.both_ways import BothWays
 from tests.factories import create_card, viewer_of
 from tests.orders.test_pages import ORDERS, create_world
 from tests.reads import note_reads
 
-SCHEMA, BY_CORE = build(), build(compiles=False)
 ACCOUNT = """query Account($first: Int = 3, $after: String, $state: OrderState) { viewer {
   profile { id displayName registeredAt } wallet { balance { fen } held { text } }
   orders(first: $first, after: $after, state: $state) {
@@ -71,34 +62,9 @@ async def test_together_is_as_one_by_one(database: str, seed: int) -> None:
     assert [each.fen for each in found[1].wallet] == [705, 90]
 
 
-class House:
-    """Asks as clients do: by an executor that comes to know the operation, and by one that executes by graphql-core."""
-
-    def __init__(self) -> None:
-        nobody, settings = cast(Any, None), Settings()
-        self.services = Services(
-            settings=settings, third_parties=nobody, policy=nobody, sealer=nobody, tokens=nobody, events=nobody,
-            stations=nobody, prices=nobody,
-        )  # fmt: skip
-        self.planned = Executor(SCHEMA, loaders=loaders.build)
-        self.core = Executor(BY_CORE, loaders=loaders.build)
-
-    async def ask(self, by: Executor, viewer: Viewer, text: str, variables: dict[str, Any]) -> bytes:
-        context = Context(self.services, viewer=viewer, locale="en", meter=Meter())
-        found = by.answer_bytes(by.prepare(GraphQLRequest(text, variables, None, None), context), context)
-        return (found if isinstance(found, Executed) else await found).body
-
-    async def known(self, viewer: Viewer, text: str, **variables: Any) -> bytes:
-        """Return the answer that is the same by both, when the operation is known well."""
-        for _ in range(GENERATES_AFTER + 2):
-            found = await self.ask(self.planned, viewer, text, variables)
-        assert found == await self.ask(self.core, viewer, text, variables)
-        return found
-
-
 async def test_an_account_takes_one_statement(database: str, sent: list[str]) -> None:
     world, orders = await create_world(1)
-    house = House()
+    house = BothWays()
     await put_money(world.viewers[0])
     cursor = encode_cursor(orders[ORDERS // 2].id)
     for viewer in world.viewers:
@@ -111,7 +77,7 @@ async def test_an_account_takes_one_statement(database: str, sent: list[str]) ->
 
 async def test_what_cannot_be_read_along_is_read_where_it_stands(database: str, sent: list[str]) -> None:
     world, _ = await create_world(2)
-    house, viewer = House(), world.viewers[0]
+    house, viewer = BothWays(), world.viewers[0]
     assert b'"errors"' not in await house.known(viewer, TWICE)
     assert b"PAGE_SIZE_INVALID" in await house.known(viewer, ACCOUNT, first=0)
     assert b"CURSOR_INVALID" in await house.known(viewer, ACCOUNT, after="nonsense")
@@ -120,7 +86,7 @@ async def test_what_cannot_be_read_along_is_read_where_it_stands(database: str, 
 
 async def test_who_may_not_have_orders_reads_none(database: str, sent: list[str]) -> None:
     world, _ = await create_world(3)
-    house, viewer = House(), replace(world.viewers[0], scopes=frozenset({Scope.PROFILE}))
+    house, viewer = BothWays(), replace(world.viewers[0], scopes=frozenset({Scope.PROFILE}))
     refused = await house.known(viewer, ACCOUNT)
     assert b"FORBIDDEN" in refused
     assert all("recharge_order" not in each and "ledger_account" not in each for each in sent)

@@ -1,0 +1,71 @@
+"""Objects that the database writes as JSON: what it is to write of a row, and what it has written.
+
+A shape is what is selected of an object, in the words of a statement (see `schema.execution.shaping`). Who reads rows
+in a shape has their JSON ready for the answer, and nothing else of them but their ids.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+from uuid import UUID
+
+import orjson
+
+SHAPES_KNOWN_MAX = 1_024
+
+
+class Written(NamedTuple):
+    """A row in a shape: the JSON of its object, and how many fields and objects of a type are counted for it."""
+
+    id: UUID
+    json: orjson.Fragment
+    shape: Shape
+    fields: int
+    types: int
+
+
+class Shape:
+    """What is selected of an object. Equal ones are the same, so that they are told apart by identity.
+
+    `json` is an expression of type json; `items` are those for the rows of lists, by the names by which a statement has
+    the lists. For each of `counts`, expressions of numbers, `more` says what is counted as often, beside what is
+    counted once for the object.
+    """
+
+    __slots__ = ("counts", "fields", "items", "json", "more", "types")
+
+    def __init__(
+        self,
+        json: str,
+        items: tuple[tuple[str, str], ...],
+        counts: tuple[str, ...],
+        counted: tuple[int, int],
+        more: tuple[tuple[int, int], ...],
+    ) -> None:
+        self.json, self.items, self.counts, self.more = json, items, counts, more
+        self.fields, self.types = counted
+
+    @property
+    def columns(self) -> str:
+        """What a statement selects for `written`, behind the id."""
+        return ", ".join((f"({self.json})::text", *self.counts))
+
+    def written(self, row_id: UUID, json: str, *counts: int) -> Written:
+        """Return what the database has written of a row."""
+        fields, types = self.fields, self.types
+        for count, (more_fields, more_types) in zip(counts, self.more, strict=True):
+            fields, types = fields + count * more_fields, types + count * more_types
+        return Written(row_id, orjson.Fragment(json), self, fields, types)
+
+
+@lru_cache(maxsize=SHAPES_KNOWN_MAX)
+def shape(
+    json: str,
+    items: tuple[tuple[str, str], ...],
+    counts: tuple[str, ...],
+    counted: tuple[int, int],
+    more: tuple[tuple[int, int], ...],
+) -> Shape:
+    """Return the one shape that says this."""
+    return Shape(json, items, counts, counted, more)
