@@ -19,7 +19,7 @@ from schema.execution.completing import Completion, Items, Leaf, Objects
 from schema.execution.entities import Site, entity_of, site_of
 from schema.execution.generated import Slot, Unexpected, Write, strict
 from schema.execution.leaves import enum_attribute, enum_table, unchanged_unless
-from schema.execution.lines import Lines
+from schema.execution.lines import Lines, NotGenerated
 from schema.execution.relations import outcome
 from schema.execution.resolving import Simple
 from schema.execution.selections import FieldLike, Reading, SelectionLike, is_read, leads_on
@@ -33,10 +33,6 @@ BYTES_PER_LINE = 700
 # So many different values are remembered as they are written, at each place; what they take.
 VALUES_KNOWN_MAX = 256
 BYTES_OF_VALUES = 450 * VALUES_KNOWN_MAX
-
-
-class NotGenerated(Exception):
-    """There is something that generated code does not do."""
 
 
 def selection_code(kind: GraphQLObjectType, selection: SelectionLike) -> Source:

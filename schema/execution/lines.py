@@ -7,6 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 
+class NotGenerated(Exception):
+    """There is something that generated code does not do."""
+
+
 class Lines:
     def __init__(self, names: dict[str, Any]) -> None:
         self._lines: list[str] = []

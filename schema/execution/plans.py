@@ -19,8 +19,9 @@ from graphql.pyutils import gather_with_cancel
 from kernel.shapes import Shape, Written
 from schema.execution.completing import Items, completion, fail
 from schema.execution.generated import FAILED, Generated, Write
-from schema.execution.generating import NotGenerated, Source, list_code, selection_code
+from schema.execution.generating import Source, list_code, selection_code
 from schema.execution.leaves import WRITTEN, Never, unchanged
+from schema.execution.lines import NotGenerated
 from schema.execution.resolving import Simple, attribute_of, call_of, simple_of
 from schema.execution.running import Operation, Place, Run, Site
 from schema.execution.selections import SelectionLike
