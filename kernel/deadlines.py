@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from types import TracebackType
+from typing import Any
 
 # A timer may go off by so much before its time.
 CLOCK_RESOLUTION_S = 0.001
@@ -16,21 +14,29 @@ class DeadlinePassed(TimeoutError):
     """The time was over; what the work itself says of time is another TimeoutError."""
 
 
-class _Deadline:
-    """When a task is cancelled that is not done by then."""
+class Deadline:
+    """When a task is cancelled that is not out of the `with` by then."""
 
-    __slots__ = ("_cancelling", "at_s", "passed", "task")
+    __slots__ = ("_cancelling", "_pending", "at_s", "passed", "task")
 
-    def __init__(self, task: asyncio.Task[Any], at_s: float) -> None:
+    def __init__(self, task: asyncio.Task[Any], at_s: float, pending: dict[Deadline, None]) -> None:
         self.task, self.at_s, self.passed = task, at_s, False
         self._cancelling = task.cancelling()
+        self._pending = pending
 
-    def is_over(self) -> bool:
-        """Whether it is for this that the task was cancelled, which then goes on.
+    def __enter__(self) -> None:
+        self._pending[self] = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        """Raises DeadlinePassed where it is for this that the task was cancelled, which then goes on.
 
         Somebody else may have cancelled it as well, and is heard.
         """
-        return self.passed and self.task.uncancel() <= self._cancelling
+        self._pending.pop(self, None)
+        if self.passed and kind is asyncio.CancelledError and self.task.uncancel() <= self._cancelling:
+            raise DeadlinePassed from None
 
 
 class Deadlines:
@@ -43,34 +49,22 @@ class Deadlines:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         # In the order of their times.
-        self._pending: dict[_Deadline, None] = {}
+        self._pending: dict[Deadline, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __len__(self) -> int:
         return len(self._pending)
 
-    async def within(self, work: Awaitable[T]) -> T:
-        """Await the work. Raises DeadlinePassed where it was cancelled because its time was over."""
-        deadline = self._begin()
-        try:
-            return await work
-        except asyncio.CancelledError:
-            if deadline.is_over():
-                raise DeadlinePassed from None
-            raise
-        finally:
-            self._pending.pop(deadline, None)
-
-    def _begin(self) -> _Deadline:
+    def begin(self) -> Deadline:
+        """Return what to be in, at once, while the current task works. It is left by DeadlinePassed if time is over."""
         task = asyncio.current_task()
         assert task is not None, "who awaits is a task"
         loop = task.get_loop()
         if loop is not self._loop:
             # A loop that is no more has taken its timer with it.
             self._loop, self._timer, self._pending = loop, None, {}
-        deadline = _Deadline(task, loop.time() + self.seconds)
-        self._pending[deadline] = None
+        deadline = Deadline(task, loop.time() + self.seconds, self._pending)
         if self._timer is None:
             self._timer = loop.call_at(deadline.at_s, self._look)
         return deadline

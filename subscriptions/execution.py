@@ -33,7 +33,7 @@ from schema.types.charges import Meter
 from schema.types.context import Context, Loaders
 from schema.types.delivery import DeliveryRule, rule_of
 from subscriptions.deliveries import Delivery, OperationRefused
-from subscriptions.errors import internal_error, present, refusal
+from subscriptions.errors import internal_error, present
 from subscriptions.fragments import KeptFragments
 from subscriptions.requests import GraphQLRequest
 from subscriptions.schemas import DeprecatedUses, Document, ExecutableSchema
@@ -67,19 +67,24 @@ class Executed(NamedTuple):
     fresh_until: float = 0.0
 
 
-class Prepared(NamedTuple):
+class Prepared:
     """One operation that may be executed: its document is valid, and it is clear which of its operations is meant."""
 
-    text: str
-    known: Document
-    document: DocumentNode
-    operation: OperationDefinitionNode
-    variables: dict[str, Any] | None
-    extensions: dict[str, Any] | None
+    __slots__ = ("document", "extensions", "known", "operation", "text", "type", "variables")
 
-    @property
-    def type(self) -> OperationType:
-        return self.operation.operation
+    def __init__(
+        self,
+        text: str,
+        known: Document,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        variables: dict[str, Any] | None,
+        extensions: dict[str, Any] | None,
+    ) -> None:
+        self.text, self.known, self.document = text, known, document
+        self.operation, self.variables, self.extensions = operation, variables, extensions
+        # Asked for at every step.
+        self.type: OperationType = operation.operation
 
     @property
     def name(self) -> str | None:
@@ -184,10 +189,7 @@ class Executor:
             raise OperationRefused(present(executor, locale=context.locale))
         stream = create_source_event_stream(executor)
         if isawaitable(stream):
-            try:
-                stream = await self._in_time(stream)
-            except OperationTimedOut as error:
-                raise OperationRefused([refusal(error, locale=context.locale)]) from None
+            stream = await self._in_time(stream)
         if isinstance(stream, ExecutionResult):
             raise OperationRefused(present(stream.errors or [], locale=context.locale))
         return cast("AsyncGenerator[Any, None]", stream)
@@ -223,23 +225,20 @@ class Executor:
     async def _executed(self, prepared: Prepared, context: Context, begun: Awaitable[ExecutionResult]) -> Executed:
         return executed(await self._result(prepared, begun), context)
 
-    async def _result(self, prepared: Prepared, begun: Awaitable[ExecutionResult]) -> ExecutionResult:
-        """Return the result. What is cancelled here is only read; a transaction ends in a task of its own."""
-        if prepared.type is OperationType.MUTATION:
+    def _result(self, prepared: Prepared, begun: Awaitable[ExecutionResult]) -> Awaitable[ExecutionResult]:
+        """Return what to await. What is cancelled is only read; a transaction ends in a task of its own."""
+        return begun if prepared.type is OperationType.MUTATION else self._in_time(begun)
+
+    async def _in_time(self, begun: Awaitable[T | ExecutionResult]) -> T | ExecutionResult:
+        """Return what comes of it, a result with an error where it takes too long."""
+        if self.deadlines is None:
             return await begun
         try:
-            return await self._in_time(begun)
-        except OperationTimedOut as error:
-            return ExecutionResult(None, [GraphQLError(error.message("en"), original_error=error)])
-
-    async def _in_time(self, work: Awaitable[T]) -> T:
-        """Raises OperationTimedOut."""
-        if self.deadlines is None:
-            return await work
-        try:
-            return await self.deadlines.within(work)
+            with self.deadlines.begin():
+                return await begun
         except DeadlinePassed:
-            raise OperationTimedOut(maximum=self.deadlines.seconds) from None
+            late = OperationTimedOut(maximum=self.deadlines.seconds)
+            return ExecutionResult(None, [GraphQLError(late.message("en"), original_error=late)])
 
     async def _deliveries(
         self, prepared: Prepared, context: Context, source: AsyncGenerator[Any, None]

@@ -178,7 +178,8 @@ class Engine:
         if deadlines is None:
             return await asyncio.shield(work)
         try:
-            return await deadlines.within(asyncio.shield(work))
+            with deadlines.begin():
+                return await asyncio.shield(work)
         except DeadlinePassed:
             late = OperationTimedOut(maximum=deadlines.seconds)
         body = orjson.dumps({"data": None, "errors": [refusal(late, locale=context.locale)]})
@@ -191,12 +192,11 @@ class Engine:
 
     def _extended(self, found: Executed, charge: Charge) -> bytes:
         """Return the answer with its extensions, and what it was charged where that is shown."""
-        parts = [orjson.dumps(found.extensions, default=str)[1:-1]] if found.extensions else []
+        others = orjson.dumps(found.extensions, default=str)[1:-1] if found.extensions else b""
         if self.shows_cost:
-            parts.append(b'"cost":' + extension_of(charge))
-        if not parts:
-            return found.body
-        return b'%b,"extensions":{%b}}' % (found.body[:-1], b",".join(parts))
+            between = b"," if others else b""
+            return b'%b,"extensions":{%b%b"cost":%b}}' % (found.body[:-1], others, between, extension_of(charge))
+        return b'%b,"extensions":{%b}}' % (found.body[:-1], others) if others else found.body
 
 
 class Operation:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NoReturn
+from collections.abc import Awaitable
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 
 from kernel.deadlines import DeadlinePassed, Deadlines
+
+T = TypeVar("T")
+
+
+async def within(deadlines: Deadlines, work: Awaitable[T]) -> T:
+    with deadlines.begin():
+        return await work
 
 
 async def test_what_is_done_in_time_is_returned_and_leaves_nothing() -> None:
@@ -15,7 +23,7 @@ async def test_what_is_done_in_time_is_returned_and_leaves_nothing() -> None:
         await asyncio.sleep(0)
         return 7
 
-    assert await Deadlines(0.0001).within(work()) == 7
+    assert await within(Deadlines(0.0001), work()) == 7
     await asyncio.sleep(0.01)
     task = asyncio.current_task()
     assert task is not None
@@ -32,7 +40,7 @@ async def test_what_takes_too_long_is_ended() -> None:
             ended.set()
 
     with pytest.raises(DeadlinePassed):
-        await Deadlines(0.001).within(work())
+        await within(Deadlines(0.001), work())
     assert ended.is_set()
     # Whoever goes on is not cancelled any more.
     await asyncio.sleep(0)
@@ -48,12 +56,12 @@ async def test_its_own_timeouts_and_errors_are_not_ours() -> None:
 
     for error in (TimeoutError("another one"), ValueError()):
         with pytest.raises(type(error)) as raised:
-            await Deadlines(60).within(work(error))
+            await within(Deadlines(60), work(error))
         assert raised.value is error
 
 
 async def test_who_is_cancelled_is_cancelled() -> None:
-    task = asyncio.create_task(Deadlines(60).within(asyncio.Event().wait()))
+    task = asyncio.create_task(within(Deadlines(60), asyncio.Event().wait()))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -67,7 +75,7 @@ async def test_who_is_cancelled_at_the_same_moment_is_cancelled() -> None:
         finally:
             task.cancel()
 
-    task = asyncio.create_task(Deadlines(0.001).within(work()))
+    task = asyncio.create_task(within(Deadlines(0.001), work()))
     with pytest.raises(asyncio.CancelledError):
         await task
 
@@ -84,8 +92,8 @@ async def test_one_timer_sees_to_many_in_their_order() -> None:
 
     loop.call_at = counted  # type: ignore[assignment, method-assign]
     try:
-        quick = [asyncio.create_task(deadlines.within(asyncio.sleep(0, number))) for number in range(100)]
-        slow = [asyncio.create_task(deadlines.within(asyncio.Event().wait())) for _ in range(3)]
+        quick = [asyncio.create_task(within(deadlines, asyncio.sleep(0, number))) for number in range(100)]
+        slow = [asyncio.create_task(within(deadlines, asyncio.Event().wait())) for _ in range(3)]
         assert await asyncio.gather(*quick) == list(range(100))
         assert len(deadlines) == 3
         found = await asyncio.gather(*slow, return_exceptions=True)
@@ -102,10 +110,10 @@ def test_it_outlives_its_loop() -> None:
 
         async def both() -> int:
             with pytest.raises(DeadlinePassed):
-                await deadlines.within(asyncio.Event().wait())
-            forgotten = asyncio.create_task(deadlines.within(asyncio.Event().wait()))
+                await within(deadlines, asyncio.Event().wait())
+            forgotten = asyncio.create_task(within(deadlines, asyncio.Event().wait()))
             await asyncio.sleep(0)
             forgotten.cancel()
-            return await deadlines.within(asyncio.sleep(0, 7))
+            return await within(deadlines, asyncio.sleep(0, 7))
 
         assert asyncio.run(both()) == 7
