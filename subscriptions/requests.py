@@ -22,8 +22,6 @@ NESTING_MAX = 100
 QUESTION_MARK = b"?"
 PERSISTED_QUERY_VERSION = 1
 CONTENT_TYPES_KEPT_MAX = 64
-TEXTS, OBJECTS = ("query", "operationName", "documentId"), ("variables", "extensions")
-TEXT = (str, type(None))
 NESTED = (list, dict)
 
 
@@ -112,41 +110,20 @@ def request_of(fields: Any) -> Asked:
         raise RequestMalformed("Send one request at a time.", code="BATCHING_UNSUPPORTED")
     if not isinstance(fields, dict):
         raise RequestMalformed("The body must be a JSON object.")
-    for key in TEXTS:
-        if not isinstance(fields.get(key), TEXT):
-            raise RequestMalformed(f"`{key}` must be a string or null.")
-    for key in OBJECTS:
-        given = fields.get(key)
-        if given is None:
-            continue
-        if not isinstance(given, dict):
-            raise RequestMalformed(f"`{key}` must be an object or null.")
-        if nested_deeper_than(NESTING_MAX, given):
-            raise RequestMalformed(f"`{key}` may be nested {NESTING_MAX} levels deep.")
-    query, document_id, automatic = fields.get("query"), fields.get("documentId") or None, _automatic(fields)
-    if query is None and document_id is None and automatic is None:
+    query, name, document_id = _text(fields, "query"), _text(fields, "operationName"), _text(fields, "documentId")
+    variables, extensions = _object(fields, "variables"), _object(fields, "extensions")
+    automatic = _automatic(extensions) if extensions else None
+    if query is None and not document_id and automatic is None:
         raise RequestMalformed("`query` must be a GraphQL document.")
-    if query is not None and not query.strip():
+    if query is not None and (not query or query.isspace()):
         raise RequestRefused(400, "BAD_REQUEST", "`query` must be a GraphQL document.")
-    return Asked(
-        query=query,
-        document_id=document_id,
-        automatic=automatic,
-        variables=fields.get("variables"),
-        operation_name=fields.get("operationName") or None,
-        extensions=fields.get("extensions"),
-    )
+    return Asked(query, document_id or None, automatic, variables, name or None, extensions)
 
 
 def with_document(asked: Asked, text: str) -> GraphQLRequest:
     """Return the request with the document that it has or names."""
-    return GraphQLRequest(
-        query=text,
-        variables=asked.variables,
-        operation_name=asked.operation_name,
-        extensions=asked.extensions,
-        automatic=asked.automatic if asked.query is not None else None,
-    )
+    query, _, automatic, variables, operation_name, extensions = asked
+    return GraphQLRequest(text, variables, operation_name, extensions, automatic if query is not None else None)
 
 
 def nested_deeper_than(levels: int, value: Any) -> bool:
@@ -162,12 +139,30 @@ def nested_deeper_than(levels: int, value: Any) -> bool:
     return False
 
 
-def _automatic(fields: dict[str, Any]) -> str | None:
+def _text(fields: dict[str, Any], key: str) -> str | None:
+    given = fields.get(key)
+    if given is None or isinstance(given, str):
+        return given
+    raise RequestMalformed(f"`{key}` must be a string or null.")
+
+
+def _object(fields: dict[str, Any], key: str) -> dict[str, Any] | None:
+    given = fields.get(key)
+    if given is None:
+        return None
+    if not isinstance(given, dict):
+        raise RequestMalformed(f"`{key}` must be an object or null.")
+    if nested_deeper_than(NESTING_MAX, given):
+        raise RequestMalformed(f"`{key}` may be nested {NESTING_MAX} levels deep.")
+    return given
+
+
+def _automatic(extensions: dict[str, Any]) -> str | None:
     """Return the hash in the extension of automatic persisted queries.
 
     https://www.apollographql.com/docs/apollo-server/performance/apq
     """
-    persisted = (fields.get("extensions") or {}).get("persistedQuery")
+    persisted = extensions.get("persistedQuery")
     if persisted is None:
         return None
     given = persisted.get("sha256Hash") if isinstance(persisted, dict) else None

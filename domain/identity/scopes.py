@@ -40,7 +40,7 @@ class ScopeMissing(YoukaError):
 
 def suffices(viewer: Viewer, alternatives: Iterable[Iterable[str]]) -> bool:
     """Say whether the token has every scope of one of the alternatives."""
-    return any(viewer.scopes.issuperset(each) for each in alternatives)
+    return any(map(viewer.scopes.issuperset, alternatives))
 
 
 def require(*, viewer: Viewer, alternatives: Sequence[Sequence[str]]) -> None:

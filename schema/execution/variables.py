@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
@@ -53,17 +52,16 @@ class Variables:
     def read(self, given: dict[str, Any]) -> VariableValues | list[GraphQLError]:
         """Return the values, or the errors of a request whose values do not fit."""
         if self._known is not None:
-            # What cannot be read so is read again by graphql-core, which says what is wrong with it.
-            with suppress(Exception):
-                values = self._ordinary(self._known, given)
-                if values is not None:
-                    return values
+            values = self._ordinary(self._known, given)
+            if values is not None:
+                return values
         return get_variable_values(
             self._schema, self._nodes, given, max_errors=ERRORS_MAX, hide_suggestions=self._hide_suggestions
         )
 
     @staticmethod
     def _ordinary(known: list[Known], given: dict[str, Any]) -> VariableValues | None:
+        """Return the values; None where graphql-core has to read them, and to say what is wrong with them."""
         sources: dict[str, VariableValueSource] = {}
         coerced: dict[str, Any] = {}
         for name, signature, coerce, absent in known:
@@ -74,7 +72,10 @@ class Variables:
                     return None
                 coerced.update(absent)
                 continue
-            coerced[name] = coerce(value)
+            try:
+                coerced[name] = coerce(value)
+            except Exception:
+                return None
         return VariableValues(sources, coerced)
 
 

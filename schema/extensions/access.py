@@ -6,7 +6,7 @@ HTTP, WebSocket, event streams and webhooks, which all execute the one schema, c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from inspect import isawaitable
 from typing import Any
@@ -74,10 +74,12 @@ def _guarded(resolve: Resolve, *, requirement: Requirement, members: frozenset[s
     A field may have arguments that are called `source` or `info`, so these two have no names here.
     """
 
+    check = _check_of(requirement)
+
     def guarded(source: object, info: GraphQLResolveInfo[Any], /, **arguments: Any) -> Any:
         context: Context = info.context
         try:
-            _check_token(requirement, context)
+            check(context)
         except YoukaError as error:
             return _refused(error, context, members)
         return resolve(source, info, **arguments)
@@ -95,13 +97,13 @@ def _guarded(resolve: Resolve, *, requirement: Requirement, members: frozenset[s
     return guarded_by_role if isinstance(requirement, RequiresRole) else guarded
 
 
-def _check_token(requirement: Requirement, context: Context) -> None:
-    """Raises NotSignedIn or ScopeMissing."""
-    viewer = context.signed_in
+def _check_of(requirement: Requirement) -> Callable[[Context], object]:
+    """Return what raises NotSignedIn or ScopeMissing where the token in a context is not what is required."""
     if isinstance(requirement, RequiresScopes):
-        scopes.require(viewer=viewer, alternatives=requirement.scopes)
-    else:
-        assert isinstance(requirement, Authenticated), requirement
+        alternatives = requirement.scopes
+        return lambda context: scopes.require(viewer=context.signed_in, alternatives=alternatives)
+    assert isinstance(requirement, Authenticated | RequiresRole), requirement
+    return lambda context: context.signed_in
 
 
 def _refused(error: YoukaError, context: Context, members: frozenset[str]) -> UserError:

@@ -36,8 +36,12 @@ class Size:
     maximum: int
 
     def value(self, variables: Variables) -> int:
-        sizes = [each.size(variables, maximum=self.maximum) for each in self.slices]
-        return max((each for each in sizes if each is not None), default=self.assumed)
+        longest = None
+        for each in self.slices:
+            size = each.size(variables, maximum=self.maximum)
+            if size is not None and (longest is None or size > longest):
+                longest = size
+        return self.assumed if longest is None else longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,9 @@ class Part:
             self.sized.setdefault(name, Sum()).add(item, factor)
 
 
+_Step: TypeAlias = tuple[int, int, list[tuple[Factor, int]], list[list[int]]]
+
+
 @dataclass(slots=True)
 class Plan:
     """The price of one operation, for any variables: sums, each behind those that it is made of.
@@ -110,6 +117,24 @@ class Plan:
 
     steps: list[Sum]
     visited: int = 0
+    # The price where no variable matters.
+    fixed: Price | None = None
+    # For each step what is known of it, its parts and its choices, by the numbers of the steps that they are.
+    _numbered: list[_Step] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        numbers = {id(step): number for number, step in enumerate(self.steps)}
+        self._numbered = [
+            (
+                step.fields,
+                step.types,
+                [(factor, numbers[id(part)]) for factor, part in step.parts],
+                [[numbers[id(each)] for each in options] for options in step.choices],
+            )
+            for step in self.steps
+        ]
+        if all(step.known for step in self.steps):
+            self.fixed = self.price(None)
 
     @classmethod
     def of(cls, whole: Sum, *, visited: int) -> Plan:
@@ -117,20 +142,22 @@ class Plan:
 
     def price(self, variables: Variables | None) -> Price:
         """Return the price with these variables, as they were sent. It takes a step for each part that is open."""
+        if self.fixed is not None:
+            return self.fixed
         given = variables or {}
-        known: dict[int, Price] = {}
-        for step in self.steps:
-            fields, types = step.fields, step.types
-            for factor, part in step.parts:
+        all_fields: list[int] = []
+        all_types: list[int] = []
+        for own_fields, own_types, parts, choices in self._numbered:
+            fields, types = own_fields, own_types
+            for factor, part in parts:
                 times = factor if isinstance(factor, int) else factor.value(given)
-                price = known[id(part)]
-                fields, types = fields + times * price.fields, types + times * price.types
-            for options in step.choices:
-                prices = [known[id(each)] for each in options]
-                fields += max(each.fields for each in prices)
-                types += max(each.types for each in prices)
-            known[id(step)] = Price(min(fields, PRICE_MAX), min(types, PRICE_MAX))
-        return known[id(self.steps[-1])]
+                fields, types = fields + times * all_fields[part], types + times * all_types[part]
+            for options in choices:
+                fields += max([all_fields[each] for each in options])
+                types += max([all_types[each] for each in options])
+            all_fields.append(min(fields, PRICE_MAX))
+            all_types.append(min(types, PRICE_MAX))
+        return Price(all_fields[-1], all_types[-1])
 
 
 def _steps(whole: Sum) -> list[Sum]:
