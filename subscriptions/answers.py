@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
-from subscriptions.charging import MS, RateLimited, headers_of
+from subscriptions.charging import MS, RateLimited, headers_of, lines_of
 from subscriptions.errors import is_internal
-from subscriptions.heads import Head, RawHeaders, Reply, raw
+from subscriptions.heads import Head, RawHeaders, Reply, Whole, lines, raw
 from subscriptions.negotiation import GRAPHQL_RESPONSE, JSON
 from subscriptions.operations import Answer
 
@@ -30,6 +30,14 @@ def answered(answer: Answer, *, media_type: str) -> Reply:
     if answer.refused is not None:
         return not_executed(answer.refused, media_type=media_type)
     return _reply(answer.body, 200, media_type, headers_of(answer.charge) if answer.charge else [])
+
+
+def whole(answer: Answer, *, media_type: str, more: bytes) -> Whole:
+    """As `answered`, as HTTP/1.1 has it, with these lines of headers behind its own."""
+    if answer.refused is not None:
+        return not_executed(answer.refused, media_type=media_type).whole(more)
+    body, cost = answer.body, lines_of(answer.charge) if answer.charge else b""
+    return Whole(200, b"%b%bcontent-length: %d\r\n%b" % (_first_lines(media_type), cost, len(body), more), body)
 
 
 def kept_or_answered(request: Head, answer: Answer, *, media_type: str) -> Reply:
@@ -90,6 +98,11 @@ def response(
 
 def _reply(body: bytes, status: int, media_type: str, headers: RawHeaders) -> Reply:
     return Reply(status, [_content_type(media_type), NOT_KEPT, *headers], body)
+
+
+@lru_cache(maxsize=8)
+def _first_lines(media_type: str) -> bytes:
+    return lines([_content_type(media_type), NOT_KEPT])
 
 
 @lru_cache(maxsize=8)

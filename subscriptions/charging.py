@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime
+from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
 
@@ -22,8 +23,12 @@ from subscriptions.schemas import ExecutableSchema
 log = get_logger(__name__)
 
 MS = 1_000
-POLICY_NAME = b"cost"
-EXTENSION = b'{"requested":%d,"fieldCost":%d,"typeCost":%d,"actual":%b,"remaining":%d,"limit":%d,"resetAt":"%bZ"}'
+# As draft-ietf-httpapi-ratelimit-headers has them.
+POLICY, STANDING = b'"cost";q=%d;w=%d', b'"cost";r=%d;t=%d'
+LINES = b"ratelimit-policy: %b\r\nratelimit: %b\r\n" % (POLICY, STANDING)
+EXTENSION = b'{"requested":%d,"fieldCost":%d,"typeCost":%d,"actual":%b,"remaining":%d,"limit":%d,"resetAt":"%b.%03dZ"}'
+# Most buckets are full again within the same few seconds, which are written once.
+SECONDS_KEPT_MAX = 256
 REFUSALS = Counter(
     "youka_requests_refused_for_cost_total", "How many operations were refused for what they cost", ["code"]
 )
@@ -84,10 +89,11 @@ class Charging:
     def begin_here(self, prepared: Prepared, context: Context) -> Charge | Due:
         """As `begin`, but for Redis: where that has to be asked, what `take` takes is returned."""
         price = self.price(prepared)
-        draw = self.budgets.draw(viewer=context.viewer, address=context.address, cost=price.total)
-        if price.total > draw.bucket.capacity:
+        cost = price.total
+        draw = self.budgets.draw(viewer=context.viewer, address=context.address, cost=cost)
+        if cost > draw.bucket.capacity:
             REFUSALS.labels(CostTooHigh.code).inc()
-            raise CostTooHigh(cost=price.total, maximum=draw.bucket.capacity)
+            raise CostTooHigh(cost=cost, maximum=draw.bucket.capacity)
         level = self.budgets.buckets.take_here(draw)
         return Due(draw, price) if level is None else _charge(draw, level, price, context)
 
@@ -113,9 +119,9 @@ class Charging:
         """Put back what was not used. Nobody pays more than was announced, and where it was more, we hear of it."""
         if measured > charge.draw.amount:
             log.warning("cost.underestimated", announced=charge.draw.amount, measured=measured)
-        charge.actual = max(1, min(measured, charge.draw.amount))
-        if charge.unused:
-            self.budgets.buckets.give_back(charge.draw.of(charge.unused))
+        unused = charge.settle(max(1, min(measured, charge.draw.amount)))
+        if unused:
+            self.budgets.buckets.give_back(charge.draw.of(unused))
 
     def opening(self, charge: Charge, prepared: Prepared) -> None:
         """Keep of a subscription's charge what beginning it costs; its events are charged when they come."""
@@ -124,28 +130,45 @@ class Charging:
 
 
 def headers_of(charge: Charge) -> RawHeaders:
-    """Return the headers of draft-ietf-httpapi-ratelimit-headers: the policy, and where the bucket stands."""
-    (remaining, full_after_s), bucket = charge.standing, charge.draw.bucket
+    """Return the policy of the client's bucket, and where it stands."""
+    capacity, refill_s, remaining, full_after_s = _standing(charge)
     return [
-        (b"ratelimit-policy", b'"%b";q=%d;w=%d' % (POLICY_NAME, bucket.capacity, ceil(bucket.refill_s))),
-        (b"ratelimit", b'"%b";r=%d;t=%d' % (POLICY_NAME, remaining, ceil(full_after_s))),
+        (b"ratelimit-policy", POLICY % (capacity, refill_s)),
+        (b"ratelimit", STANDING % (remaining, full_after_s)),
     ]
+
+
+def lines_of(charge: Charge) -> bytes:
+    """Return the same headers as HTTP/1.1 has them."""
+    return LINES % _standing(charge)
 
 
 def extension_of(charge: Charge) -> bytes:
     """Return what an answer says of its cost under `extensions.cost`, as JSON."""
-    (fields, types), (remaining, full_after_s) = charge.price, charge.standing
-    # All our times are UTC, and without saying so a time is written in a third of the time.
-    reset_at = charge.taken_at.replace(tzinfo=None) + timedelta(seconds=full_after_s)
+    fields, types = charge.price
+    second, ms = divmod(int((charge.taken_at.timestamp() + charge.full_after_s) * MS), MS)
     return EXTENSION % (
         fields + types,
         fields,
         types,
         b"null" if charge.actual is None else b"%d" % charge.actual,
-        remaining,
+        charge.remaining,
         charge.draw.bucket.capacity,
-        reset_at.isoformat("T", "milliseconds").encode(),
+        _written(second),
+        ms,
     )
+
+
+def _standing(charge: Charge) -> tuple[int, int, int, int]:
+    """Return how much the bucket holds, within how many seconds it fills, how much is in it, and when it is full."""
+    bucket = charge.draw.bucket
+    return bucket.capacity, ceil(bucket.refill_s), charge.remaining, ceil(charge.full_after_s)
+
+
+@lru_cache(maxsize=SECONDS_KEPT_MAX)
+def _written(second: int) -> bytes:
+    """Write a second of UTC, which is told from the epoch on."""
+    return datetime.fromtimestamp(second, UTC).replace(tzinfo=None).isoformat().encode()
 
 
 def _charge(draw: Draw, level: Level, price: Price, context: Context) -> Charge:

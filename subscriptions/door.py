@@ -7,6 +7,7 @@ by `GraphQLApp`, which answers by the same rules.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Coroutine
+from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -18,7 +19,7 @@ from domain.identity.viewer import Viewer
 from kernel.clock import utc_now
 from kernel.errors import YoukaError
 from schema.types.context import Context, Services
-from subscriptions.answers import answered, kept_or_answered, not_executed
+from subscriptions.answers import answered, kept_or_answered, not_executed, whole
 from subscriptions.callers import Asking, Caller
 from subscriptions.deliveries import OperationRefused
 from subscriptions.execution import Prepared
@@ -83,64 +84,72 @@ class Door:
                 self._check_origin(caller, viewer)
             except YoukaError:
                 return None
-        asking = Asking(viewer, caller.locale, caller.address or address_of_peer(peer), now)
-        known = self._engine.answer_known(body, asking)
+        known = self._engine.answer_known(body, Asking(viewer, caller.locale, _address(caller, peer), now))
         if known is None:
             return None
-        return self._whole(caller, answered(known, media_type=caller.media_type), request_id_of(caller.request_id))
+        return whole(known, media_type=caller.media_type, more=self._more(caller, request_id_of(caller.request_id)))
 
     def begin(self, caller: Caller, peer: str, body: bytes) -> Whole | Coroutine[Any, Any, Whole]:
         """Return the answer, whatever it is, or what to await for it in a task that has the context of this call."""
-        context = Context(
-            services=self._services,
-            locale=caller.locale,
-            request_id=request_id_of(caller.request_id),
-            address=caller.address or address_of_peer(peer),
-            connection=str(next(self._connections)),
-        )
-        bind_contextvars(request_id=context.request_id)
-        media_type = caller.media_type
+        request_id = request_id_of(caller.request_id)
+        more = self._more(caller, request_id)
         try:
-            if caller.signed:
-                if caller.token is None:
-                    raise TokenRefused
-                context.viewer = self._tokens.authenticate(caller.token, now=context.now)
-                self._check_origin(caller, context.viewer)
-            asked = request_of(decoded(body, "The body"))
-            prepared = self._reception.prepare_here(asked, context)
-            if prepared is None:
-                return self._awaited(caller, self.answer("POST", body, asked, context, media_type), context)
-            check_allowed(prepared, "POST", streams=False)
-            begun = self._engine.begin(prepared, context)
-            if not isinstance(begun, Answer):
-                return self._awaited(caller, begun, context, (body, prepared))
-            self._engine.know(body, prepared, begun, context)
-            reply = answered(begun, media_type=media_type)
+            now = utc_now()
+            viewer = self._viewer(caller, now) if caller.signed else None
+            address = _address(caller, peer)
+            if self._engine.kept is not None:
+                known = self._engine.answer_known(body, Asking(viewer, caller.locale, address, now))
+                if known is not None:
+                    return whole(known, media_type=caller.media_type, more=more)
+            bind_contextvars(request_id=request_id)
+            context = Context(
+                services=self._services,
+                viewer=viewer,
+                locale=caller.locale,
+                request_id=request_id,
+                address=address,
+                connection=str(next(self._connections)),
+            )
+            return self._begun(caller, body, context, more)
         except OperationRefused as refused:
-            reply = not_executed(refused.errors, media_type=media_type)
+            reply = not_executed(refused.errors, media_type=caller.media_type)
         except Exception as error:
-            reply = failed(error, context)
-        return self._whole(caller, reply, context.request_id)
+            bind_contextvars(request_id=request_id)
+            reply = failed(error, locale=caller.locale)
+        return reply.whole(more)
+
+    def _begun(self, caller: Caller, body: bytes, context: Context, more: bytes) -> Whole | Coroutine[Any, Any, Whole]:
+        """As `begin`, once it is known who asks. Raises what `begin` answers."""
+        media_type = caller.media_type
+        asked = request_of(decoded(body, "The body"))
+        prepared = self._reception.prepare_here(asked, context)
+        if prepared is None:
+            return self._awaited(self.answer("POST", body, asked, context, media_type), context, media_type, more)
+        check_allowed(prepared, "POST", streams=False)
+        begun = self._engine.begin(prepared, context)
+        if not isinstance(begun, Answer):
+            return self._awaited(begun, context, media_type, more, (body, prepared))
+        self._engine.know(body, prepared, begun, context)
+        return whole(begun, media_type=media_type, more=more)
 
     async def _awaited(
         self,
-        caller: Caller,
         work: Awaitable[Answer | Reply],
         context: Context,
+        media_type: str,
+        more: bytes,
         known_by: tuple[bytes, Prepared] | None = None,
     ) -> Whole:
         """Return what comes of the work; an answer is known by the letters that it was asked by."""
         try:
             found = await work
             if isinstance(found, Reply):
-                reply = found
-            else:
-                if known_by is not None:
-                    self._engine.know(*known_by, found, context)
-                reply = answered(found, media_type=caller.media_type)
+                return found.whole(more)
+            if known_by is not None:
+                self._engine.know(*known_by, found, context)
+            return whole(found, media_type=media_type, more=more)
         except Exception as error:
-            reply = failed(error, context)
-        return self._whole(caller, reply, context.request_id)
+            return failed(error, locale=context.locale).whole(more)
 
     async def answer(
         self, method: str, letters: bytes, asked: Asked, context: Context, media_type: str, head: Head | None = None
@@ -158,13 +167,23 @@ class Door:
             return answered(answer, media_type=media_type)
         return kept_or_answered(head, answer, media_type=media_type)
 
-    def _whole(self, caller: Caller, reply: Reply, request_id: str) -> Whole:
-        head = b"%bx-request-id: %b\r\n%b%b" % (
-            lines(reply.headers), request_id.encode(), caller.more, self._headers.lines,
-        )  # fmt: skip
-        return Whole(reply.status, head, reply.body)
+    def _more(self, caller: Caller, request_id: str) -> bytes:
+        """Return the lines of headers that every answer has."""
+        return b"x-request-id: %b\r\n%b%b" % (request_id.encode(), caller.more, self._headers.lines)
+
+    def _viewer(self, caller: Caller, now: datetime) -> Viewer:
+        """Raises TokenRefused or OriginNotAllowed."""
+        if caller.token is None:
+            raise TokenRefused
+        viewer = self._tokens.authenticate(caller.token, now=now)
+        self._check_origin(caller, viewer)
+        return viewer
 
     def _check_origin(self, caller: Caller, viewer: Viewer) -> None:
         """Raises OriginNotAllowed."""
         if caller.head is not None:
             self._origins.check(caller.head, viewer)
+
+
+def _address(caller: Caller, peer: str) -> str:
+    return caller.address or address_of_peer(peer)

@@ -96,13 +96,15 @@ class Reply:
             headers.append((b"content-length", b"%d" % len(body)))
         self.status, self.headers, self.body = status, headers, body or b""
 
+    def whole(self, more: bytes) -> Whole:
+        """Return it with these lines of headers behind its own."""
+        return Whole(self.status, lines(self.headers) + more, self.body)
+
     def send_whole(self, scope: Scope, more: RawHeaders, fixed: Fixed) -> bool:
         """Send it with more headers without waiting, and return whether the server has taken it."""
         extensions = scope.get("extensions")
         whole = extensions.get(WHOLE) if extensions else None
-        return whole is not None and bool(
-            whole(self.status, lines(self.headers) + lines(more) + fixed.lines, self.body)
-        )
+        return whole is not None and bool(whole(*self.whole(lines(more) + fixed.lines)))
 
     async def send(self, scope: Scope, send: Send, more: RawHeaders, fixed: Fixed) -> None:
         """Send it with more headers. What a peer reads that has gone is nobody's business."""

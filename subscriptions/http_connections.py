@@ -59,12 +59,14 @@ class _Nobody:
 class Exchange:
     """A request that came by its known head, until it is answered: what uvicorn looks at of its own cycles."""
 
-    __slots__ = ("disconnected", "keep_alive", "response_complete", "response_started")
+    __slots__ = ("disconnected", "keep_alive", "response_complete", "response_started", "task")
     message_event: ClassVar[_Nobody] = _Nobody()
 
     def __init__(self) -> None:
         self.disconnected = self.response_started = self.response_complete = False
         self.keep_alive = True
+        # What works on the answer, where that takes waiting.
+        self.task: asyncio.Task[None] | None = None
 
 
 class HttpConnection(HttpToolsProtocol):
@@ -181,21 +183,13 @@ class HttpConnection(HttpToolsProtocol):
         self._late_at_s = self._idle_at_s = 0.0
         exchange: Any = Exchange()
         self.cycle = exchange
-        try:
-            answer: Whole | Coroutine[Any, Any, Whole] | None = door.at_once(caller, self._peer, body)
-        except Exception:
-            # What went wrong goes wrong again where it is answered and told of.
-            answer = None
-        context = None
-        if answer is None:
-            context = copy_context()
-            answer = context.run(door.begin, caller, self._peer, body)
+        context = copy_context()
+        answer = context.run(door.begin, caller, self._peer, body)
         if isinstance(answer, Whole):
             self._end_exchange(exchange, answer)
             return True
-        task = self.loop.create_task(self._respond(exchange, answer), context=context)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        exchange.task = self.loop.create_task(self._respond(exchange, answer), context=context)
+        self.tasks.add(exchange.task)
         return True
 
     async def _respond(self, exchange: Exchange, work: Awaitable[Whole]) -> None:
@@ -206,6 +200,11 @@ class HttpConnection(HttpToolsProtocol):
                 log.exception("http.answer_failed")
             self.transport.close()
             raise
+        finally:
+            # As the last thing that the task does, which spares it a callback.
+            task, exchange.task = exchange.task, None
+            assert task is not None, "it is there before it begins"
+            self.tasks.discard(task)
 
     def _end_exchange(self, exchange: Exchange, answer: Whole) -> None:
         exchange.response_started = exchange.response_complete = True

@@ -5,8 +5,7 @@ from __future__ import annotations
 from graphql import OperationType
 
 from domain.identity.tokens import TokenRefused
-from kernel.errors import YoukaError
-from schema.types.context import Context
+from kernel.errors import Locale, YoukaError
 from subscriptions.answers import response
 from subscriptions.errors import internal_error, refusal
 from subscriptions.execution import Prepared
@@ -19,27 +18,27 @@ from subscriptions.requests import RequestRefused
 RETRY_AFTER_S = "5"
 
 
-def refused_entry(error: YoukaError, context: Context) -> Reply:
+def refused_entry(error: YoukaError, *, locale: Locale) -> Reply:
     """Return what is answered instead of a stream or a handshake: 429 is for the one who asks, 503 for everybody."""
     everybody = isinstance(error, ServerRestarting) or error.values.get("scope") == "SERVER"
     return response(
-        {"errors": [refusal(error, locale=context.locale)]},
+        {"errors": [refusal(error, locale=locale)]},
         status=503 if everybody else 429,
         media_type=JSON,
         headers={"retry-after": RETRY_AFTER_S},
     )
 
 
-def failed(error: Exception, context: Context) -> Reply:
+def failed(error: Exception, *, locale: Locale) -> Reply:
     """Return the answer where no operation could be chosen, or something went wrong on the way to one."""
     if isinstance(error, RequestRefused):
         body = {"message": error.message, "extensions": {"code": error.code}}
         return response({"errors": [body]}, status=error.status, headers=error.headers)
     if isinstance(error, ConnectionLimitReached | ServerRestarting):
-        return refused_entry(error, context)
+        return refused_entry(error, locale=locale)
     if not isinstance(error, YoukaError):
-        return response({"errors": [internal_error(error, locale=context.locale)]}, status=500)
-    errors = {"errors": [refusal(error, locale=context.locale)]}
+        return response({"errors": [internal_error(error, locale=locale)]}, status=500)
+    errors = {"errors": [refusal(error, locale=locale)]}
     if isinstance(error, TokenRefused):
         return response(errors, status=401, headers={"www-authenticate": 'Bearer error="invalid_token"'})
     return response(errors, status=403 if isinstance(error, OriginNotAllowed) else 400)

@@ -89,7 +89,7 @@ class GraphQLApp:
             works=Works(),
             charging=charging,
             shows_cost=self._settings.cost_shown,
-            kept=KeptAnswers(kept, schema, lasts_s=_lasts_s(self._settings)) if kept is not None else None,
+            kept=_kept_answers(kept, schema, self._settings),
         )
         self._desk = Desk(self._settings, self._engine, self._reception, self._origins)
         self.door = Door(
@@ -148,7 +148,7 @@ class GraphQLApp:
         try:
             place = self._enter(websocket)
         except (ConnectionLimitReached, ServerRestarting) as refused:
-            await websocket.send_denial_response(refused_entry(refused, context).as_response)
+            await websocket.send_denial_response(refused_entry(refused, locale=context.locale).as_response)
             return
         begun = False
         try:
@@ -190,7 +190,7 @@ class GraphQLApp:
         except ClientDisconnect:
             raise
         except Exception as error:
-            answer = failed(error, context)
+            answer = failed(error, locale=context.locale)
         more = self._more(request, context)
         if isinstance(answer, Reply):
             await answer.send(request.scope, send, more, self._headers)
@@ -246,9 +246,12 @@ class GraphQLApp:
         )
 
 
-def _lasts_s(settings: Settings) -> int:
-    """Return how long answers stay: without Redis what other processes change is not always heard of."""
-    return settings.response_cache_lasts_s if settings.redis_url else 0
+def _kept_answers(cache: TaggedCache[Any] | None, schema: ExecutableSchema, settings: Settings) -> KeptAnswers | None:
+    """Return the answers that are kept; None where none can be, so that nobody looks for them."""
+    if cache is None or not cache.has_room:
+        return None
+    # Without Redis what other processes change is not always heard of.
+    return KeptAnswers(cache, schema, lasts_s=settings.response_cache_lasts_s if settings.redis_url else 0)
 
 
 def _asks_for_page(request: Head) -> bool:

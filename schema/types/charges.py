@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -49,20 +49,22 @@ class Charge:
     price: Price
     taken_at: datetime
     actual: int | None = None
+    # How much is in the bucket now, and after how many seconds it is full if nothing more is taken.
+    remaining: int = field(init=False)
+    full_after_s: float = field(init=False)
 
-    @property
-    def unused(self) -> int:
-        """What is given back of what was taken, once it is known what was used."""
-        return 0 if self.actual is None else self.draw.amount - self.actual
+    def __post_init__(self) -> None:
+        self.remaining, _, self.full_after_s = self.level
 
-    @property
-    def standing(self) -> tuple[int, float]:
-        """How much is in the bucket now, and after how many seconds it is full if nothing more is taken."""
-        unused, bucket = self.unused, self.draw.bucket
-        remaining, _, full_after_s = self.level
-        if not unused:
-            return remaining, full_after_s
-        return min(bucket.capacity, remaining + unused), max(0.0, full_after_s - unused * bucket.unit_s)
+    def settle(self, actual: int) -> int:
+        """Note what it turned out to have cost, and return what is to be given back of what was taken."""
+        self.actual, bucket = actual, self.draw.bucket
+        unused = self.draw.amount - actual
+        if unused:
+            remaining, _, full_after_s = self.level
+            self.remaining = min(bucket.capacity, remaining + unused)
+            self.full_after_s = max(0.0, full_after_s - unused * bucket.unit_s)
+        return unused
 
 
 class Estimates(Protocol):

@@ -49,9 +49,9 @@ async def over_sockets(asking: Client) -> AsyncIterator[Client]:
 
 @pytest.fixture
 def tasks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The methods of the requests that were not answered at once."""
+    """The methods of the requests that were not answered at once, or refused for who asks."""
     begun: list[str] = []
-    respond, begin = GraphQLApp._respond, Door.begin
+    respond, begin = GraphQLApp._respond, Door._begun
 
     async def counted(self: GraphQLApp, request: Any, *rest: Any) -> None:
         begun.append(request.method)
@@ -62,7 +62,7 @@ def tasks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return begin(self, *given)
 
     monkeypatch.setattr(GraphQLApp, "_respond", counted)
-    monkeypatch.setattr(Door, "begin", counted_too)
+    monkeypatch.setattr(Door, "_begun", counted_too)
     return begun
 
 
@@ -105,6 +105,6 @@ async def test_who_may_not_have_it_does_not(
             headers={**mine.headers, "content-type": "text/plain"},
         )
         assert form.status_code == 415
+        assert tasks == ["POST"] * 3
         monkeypatch.setattr(Revocations, "covers", lambda *_, **__: True)
         assert (await mine.post(MINE)).status_code == 401
-        assert tasks == ["POST"] * 4

@@ -17,6 +17,7 @@ from domain.events import purges
 from domain.identity.viewer import Viewer
 from domain.pricing import queries as pricing
 from kernel.ids import new_id
+from kernel.settings import Settings
 from kernel.tagged_cache import TaggedCache
 from schema.execution.guards import Guarded
 from schema.extensions.documents import Schema
@@ -31,6 +32,7 @@ from schema.types.stations import Station
 from subscriptions import keeping as keeping_module
 from subscriptions.execution import Executed, Prepared
 from subscriptions.keeping import KeptAnswers
+from subscriptions.server import _kept_answers
 from tests.factories import viewer_of
 
 STATION = 'query A { station(id: "x") { name } }'
@@ -343,6 +345,8 @@ async def test_without_room_everything_is_executed(schema: Schema) -> None:
     await house.ask(STATION)
     await house.ask(STATION)
     assert house.kitchen.cooked == 2
+    # A server then looks for nothing.
+    assert _kept_answers(house.cache, schema, Settings()) is None
 
 
 async def test_what_is_kept_takes_no_more_than_is_counted(schema: Schema, house: House) -> None:

@@ -114,6 +114,9 @@ class TestAnswers:
         assert dict(messages[0]["headers"])[b"c"] == b"d"
 
 
+BY_HEART = Whole(200, b"content-length: 14\r\n", b"known by heart")
+
+
 class Knowing:
     """A door that knows the answer to some requests, fails at others, and sends the rest to another one."""
 
@@ -129,9 +132,11 @@ class Knowing:
         self.asked.append(body)
         if b"fails" in body:
             raise RuntimeError("no answer")
-        return Whole(200, b"content-length: 14\r\n", b"known by heart") if b"known" in body else None
+        return BY_HEART if b"known" in body else None
 
     def begin(self, caller: Any, peer: str, body: bytes) -> Any:
+        if b"known" in body:
+            return BY_HEART
         self.begun.append(body)
         return self._door.begin(caller, peer, body)
 

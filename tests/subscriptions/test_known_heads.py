@@ -174,7 +174,7 @@ class TestTurns:
                 asked = request_of({"query": '{ hello(name: "1") }'})
                 return await self.answer("POST", b"", asked, context, "x/y")
 
-            return awaited(self, caller, late(), context)
+            return awaited(self, late(), context, caller.media_type, b"")
 
         async with serving(services_of()) as address:
             host, _, port = address.partition(":")
