@@ -18,6 +18,8 @@ from subscriptions.heads import Head
 
 HEAD_END = b"\r\n\r\n"
 LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ?(\d{1,9})(?=\r\n)")
+# So many parts of heads are looked for when another one is kept.
+PARTS_MAX = 256
 # What decides where a body ends, or what is to happen before it is sent, is left to the parser.
 LEFT_TO_PARSER = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 
@@ -75,11 +77,27 @@ class Found(NamedTuple):
     body: bytes
 
 
+class _Known(NamedTuple):
+    """A head that was read: its letters are those before the token, the caller's token, and those after it."""
+
+    caller: Caller
+    before: bytes
+    after: bytes
+
+    def has(self, letters: bytes) -> bool:
+        return letters == self.before + (self.caller.token or "").encode() + self.after
+
+
 class Callers:
-    """Up to `kept_max` heads, those that were used last; none is larger than `size_max_bytes`."""
+    """Up to `kept_max` heads, those that were used last; none is larger than `size_max_bytes`.
+
+    Those of one kind of client differ in their tokens, which are kept with who is known by them. Of the rest there is
+    one copy for all of them, and what is found by the hash of all letters is compared with all of them.
+    """
 
     def __init__(self, *, kept_max: int, size_max_bytes: int, body_size_max_bytes: int) -> None:
-        self._known: OrderedDict[bytes, Caller] = OrderedDict()
+        self._known: OrderedDict[int, _Known] = OrderedDict()
+        self._parts: dict[bytes, bytes] = {}
         self._kept_max, self._size_max_bytes, self._body_size_max = kept_max, size_max_bytes, body_size_max_bytes
 
     def __len__(self) -> int:
@@ -87,23 +105,38 @@ class Callers:
 
     def find(self, data: bytes) -> Found | None:
         """Return who asks what, where the data is one whole request with a head that is known."""
-        letters = _letters_of(data, self._body_size_max)
-        if letters is None:
+        found = _letters_of(data, self._body_size_max)
+        if found is None:
             return None
-        caller = self._known.get(letters[0])
-        if caller is None:
+        letters, begins = found
+        key = hash(letters)
+        known = self._known.get(key)
+        if known is None or not known.has(letters):
             return None
-        self._known.move_to_end(letters[0])
-        return Found(caller, data[letters[1] :])
+        self._known.move_to_end(key)
+        return Found(known.caller, data[begins:])
 
     def keep(self, data: bytes, caller: Caller) -> None:
         """Know the head of this whole request from now on."""
-        letters = _letters_of(data, self._body_size_max)
-        if letters is None or letters[1] > self._size_max_bytes or not self._kept_max:
+        found = _letters_of(data, self._body_size_max)
+        if found is None or found[1] > self._size_max_bytes or not self._kept_max:
             return
-        self._known[letters[0]] = caller
+        letters = found[0]
+        # Without a token, all letters are before it.
+        before, _, after = letters.partition(caller.token.encode()) if caller.token else (letters, b"", b"")
+        known = _Known(caller, self._shared(before), self._shared(after))
+        if not known.has(letters):
+            # The caller was not made of this head.
+            return
+        self._known[hash(letters)] = known
         if len(self._known) > self._kept_max:
             self._known.popitem(last=False)
+
+    def _shared(self, part: bytes) -> bytes:
+        if len(self._parts) >= PARTS_MAX:
+            # Who still has one of them keeps it.
+            self._parts.clear()
+        return self._parts.setdefault(part, part)
 
 
 def _letters_of(data: bytes, body_size_max: int) -> tuple[bytes, int] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import re
+import secrets
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +13,7 @@ import httpx
 import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+import subscriptions.callers
 from kernel.ids import new_id
 from schema.types.context import Context
 from subscriptions.callers import Caller, Callers
@@ -258,6 +260,39 @@ class TestCallers:
         assert len(callers) == 2
         assert callers.find(request(1, authorization="b")) is None
         assert callers.find(request(1, authorization="a")) is not None
+
+    def test_the_head_of_another_is_not_taken_for_one_with_the_same_hash(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        callers = Callers(kept_max=9, size_max_bytes=1_000, body_size_max_bytes=1_000)
+        monkeypatch.setattr(subscriptions.callers, "hash", lambda _: 1, raising=False)
+        callers.keep(request(1, authorization="a"), self.caller("a"))
+        assert callers.find(request(1, authorization="b")) is None
+        found = callers.find(request(1, authorization="a"))
+        assert found is not None
+        assert found.caller.token == "a"
+
+    def test_what_clients_have_in_common_is_kept_once(self) -> None:
+        callers = Callers(kept_max=9, size_max_bytes=1_000, body_size_max_bytes=1_000)
+        tokens = [secrets.token_hex() for _ in range(3)]
+        for token in tokens:
+            callers.keep(request(1, authorization=f"Bearer {token}"), self.caller(token))
+        known = list(callers._known.values())
+        assert len({id(each.before) for each in known}) == len({id(each.after) for each in known}) == 1
+        assert all(callers.find(request(1, authorization=f"Bearer {token}")) for token in tokens)
+
+    @pytest.mark.parametrize("token", [None, "not in the head"])
+    def test_who_has_no_token_is_known_by_all_letters_and_whose_is_another_is_not(self, token: str | None) -> None:
+        callers = Callers(kept_max=9, size_max_bytes=1_000, body_size_max_bytes=1_000)
+        caller = self.caller("")
+        caller.token = token
+        callers.keep(request(1), caller)
+        assert (callers.find(request(1)) is not None) is (token is None)
+
+    def test_of_parts_that_differ_each_time_few_are_looked_for(self) -> None:
+        callers = Callers(kept_max=2, size_max_bytes=1_000, body_size_max_bytes=1_000)
+        for number in range(2 * subscriptions.callers.PARTS_MAX):
+            callers.keep(request(1, agent=str(number), authorization="a"), self.caller("a"))
+            assert len(callers._parts) <= subscriptions.callers.PARTS_MAX
+        assert callers.find(request(1, agent=str(number), authorization="a")) is not None
 
     @pytest.mark.parametrize(
         "changed",
