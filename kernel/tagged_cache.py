@@ -113,14 +113,14 @@ class TaggedCache(Generic[T]):
     def alias(self, key: Hashable, other: Hashable, *, size_bytes: int) -> None:
         """Find what is kept under a key by another one as well, for as long as that is kept.
 
-        After ALIASES_MAX of them it begins anew.
+        Of the bytes of the other one, those count that are its own. After ALIASES_MAX of them it begins anew.
         """
         entry = self._entries.get(key)
         if entry is None or other in self._aliases or other in self._entries:
             return
         if len(entry.aliases) == ALIASES_MAX:
             self._forget_aliases(entry)
-        other, size_bytes = _compact(other), size_bytes + BYTES_PER_ALIAS
+        size_bytes += BYTES_PER_ALIAS
         self._aliases[other] = entry.key
         entry.aliases = (*entry.aliases, other)
         entry.aliases_size_bytes += size_bytes

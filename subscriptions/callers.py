@@ -14,12 +14,11 @@ from typing import NamedTuple, Protocol
 
 from domain.identity.viewer import Viewer
 from kernel.errors import Locale
+from kernel.exact import Shared
 from subscriptions.heads import Head
 
 HEAD_END = b"\r\n\r\n"
 LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ?(\d{1,9})(?=\r\n)")
-# So many parts of heads are looked for when another one is kept.
-PARTS_MAX = 256
 # What decides where a body ends, or what is to happen before it is sent, is left to the parser.
 LEFT_TO_PARSER = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
 
@@ -97,7 +96,7 @@ class Callers:
 
     def __init__(self, *, kept_max: int, size_max_bytes: int, body_size_max_bytes: int) -> None:
         self._known: OrderedDict[int, _Known] = OrderedDict()
-        self._parts: dict[bytes, bytes] = {}
+        self._parts = Shared()
         self._kept_max, self._size_max_bytes, self._body_size_max = kept_max, size_max_bytes, body_size_max_bytes
 
     def __len__(self) -> int:
@@ -124,19 +123,13 @@ class Callers:
         letters = found[0]
         # Without a token, all letters are before it.
         before, _, after = letters.partition(caller.token.encode()) if caller.token else (letters, b"", b"")
-        known = _Known(caller, self._shared(before), self._shared(after))
+        known = _Known(caller, self._parts.copy_of(before), self._parts.copy_of(after))
         if not known.has(letters):
             # The caller was not made of this head.
             return
         self._known[hash(letters)] = known
         if len(self._known) > self._kept_max:
             self._known.popitem(last=False)
-
-    def _shared(self, part: bytes) -> bytes:
-        if len(self._parts) >= PARTS_MAX:
-            # Who still has one of them keeps it.
-            self._parts.clear()
-        return self._parts.setdefault(part, part)
 
 
 def _letters_of(data: bytes, body_size_max: int) -> tuple[bytes, int] | None:

@@ -14,7 +14,7 @@ from prometheus_client import Counter
 from domain.events import purges
 from domain.identity.viewer import Viewer
 from domain.pricing import queries as pricing
-from kernel.exact import exact
+from kernel.exact import Shared, exact
 from kernel.tagged_cache import Fill, TaggedCache
 from schema.types.caching import Keeping
 from schema.types.charges import Price
@@ -28,6 +28,8 @@ HIT, MISS, JOINED = (LOOKUPS.labels(each) for each in ("hit", "miss", "joined"))
 # The time of the next change of a price is asked for anew after this, however long it is until then.
 NEXT_CHANGE_LASTS_S = 600
 NEXT_CHANGE = "next change of a price"
+# Where clients write what they ask before what they ask it with, as most do, the first part is the same for many.
+VARIABLES = b'"variables"'
 
 Execute: TypeAlias = Callable[[Prepared, Context], Executed | Awaitable[Executed]]
 
@@ -79,6 +81,7 @@ class KeptAnswers:
     def __init__(self, cache: TaggedCache[Any], schema: KeepingSchema, *, lasts_s: int = 0) -> None:
         self._cache, self._schema, self._keeps_s = cache, schema, lasts_s
         self._flights: dict[Hashable, _Flight] = {}
+        self._shared = Shared()
 
     def answer(self, prepared: Prepared, context: Context, execute: Execute) -> Executed | Awaitable[Executed]:
         """Return an answer that is kept, or execute the operation and keep what may be kept of it."""
@@ -97,20 +100,23 @@ class KeptAnswers:
 
     def known(self, asked: bytes, asker: Asker) -> Kept | None:
         """Return what is kept for a request that was sent in these very letters."""
-        viewer, locale = asker.viewer, asker.locale
-        kept: Kept | None = self._cache.get((asked, locale))
+        viewer, letters = asker.viewer, (*_parts_of(asked), asker.locale)
+        kept: Kept | None = self._cache.get(letters)
         if kept is None and viewer is not None:
-            kept = self._cache.get((asked, locale, *view_of(viewer)))
+            kept = self._cache.get((*letters, *view_of(viewer)))
         if kept is not None:
             HIT.inc()
         return kept
 
     def know(self, asked: bytes, prepared: Prepared, context: Context, keeping: Keeping) -> None:
         """Find by its letters from now on what was asked, if it is kept."""
-        letters: tuple[Hashable, ...] = (asked, context.locale)
+        first, rest = _parts_of(asked)
+        shared = self._shared.copy_of(first)
+        own_bytes = len(rest) if shared is not first else len(asked)
+        letters: tuple[Hashable, ...] = (shared, rest, context.locale)
         if keeping.private:
             letters = (*letters, *view_of(context.viewer))
-        self._cache.alias(key_of(prepared, context, keeping), letters, size_bytes=len(asked))
+        self._cache.alias(key_of(prepared, context, keeping), letters, size_bytes=own_bytes)
 
     async def _filled(
         self, key: Hashable, keeping: Keeping, prepared: Prepared, context: Context, execute: Execute
@@ -185,6 +191,12 @@ class KeptAnswers:
                 self._cache.leave(fill)
         changes_at = known[0]
         return min(longest_s, (changes_at - now).total_seconds()) if changes_at else longest_s
+
+
+def _parts_of(asked: bytes) -> tuple[bytes, bytes]:
+    """Return a request in two parts, of which the first is what many ask that differ in their variables."""
+    at = asked.find(VARIABLES)
+    return (asked, b"") if at < 0 else (asked[:at], asked[at:])
 
 
 def key_of(prepared: Prepared, context: Context, keeping: Keeping) -> tuple[Hashable, ...]:

@@ -349,6 +349,24 @@ async def test_without_room_everything_is_executed(schema: Schema) -> None:
     assert _kept_answers(house.cache, schema, Settings()) is None
 
 
+async def test_what_was_asked_is_found_by_all_letters_and_its_text_is_kept_once(schema: Schema, house: House) -> None:
+    context, asker = house.context(), house.context()
+    letters = [b'{"query": "A", "variables": {"number": %d}}' % number for number in range(3)]
+    for number, each in enumerate(letters):
+        prepared = house.prepared(STATION, {"number": number})
+        found = house.kept.answer(prepared, context, house.kitchen)
+        assert isinstance(found, Executed) or await found
+        keeping = house.schema.keeping(house.schema.document(STATION), prepared.operation)
+        assert keeping is not None
+        house.kept.know(each, prepared, context, keeping)
+    assert len({id(house.kept.known(each, asker)) for each in letters}) == 3
+    for other in (letters[0].replace(b"A", b"B"), letters[0] + b" ", b" " + letters[0], letters[0][:-1], b""):
+        assert house.kept.known(other, asker) is None
+    firsts = [alias[0] for alias in house.cache._aliases if isinstance(alias, tuple)]
+    assert len(firsts) == 3
+    assert len({id(first) for first in firsts}) == 1
+
+
 async def test_what_is_kept_takes_no_more_than_is_counted(schema: Schema, house: House) -> None:
     """Variables and answers come from orjson, which takes several times what it writes."""
     house.cache = TaggedCache(1 << 22)

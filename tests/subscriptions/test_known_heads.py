@@ -287,13 +287,6 @@ class TestCallers:
         callers.keep(request(1), caller)
         assert (callers.find(request(1)) is not None) is (token is None)
 
-    def test_of_parts_that_differ_each_time_few_are_looked_for(self) -> None:
-        callers = Callers(kept_max=2, size_max_bytes=1_000, body_size_max_bytes=1_000)
-        for number in range(2 * subscriptions.callers.PARTS_MAX):
-            callers.keep(request(1, agent=str(number), authorization="a"), self.caller("a"))
-            assert len(callers._parts) <= subscriptions.callers.PARTS_MAX
-        assert callers.find(request(1, agent=str(number), authorization="a")) is not None
-
     @pytest.mark.parametrize(
         "changed",
         [
