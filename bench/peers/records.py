@@ -128,9 +128,9 @@ async def nearest(*, latitude: float, longitude: float, radius_m: int, first: in
     for row in rows:
         distance = distance_m(latitude, longitude, row.latitude, row.longitude)
         if distance <= radius_m:
-            found.append((round(distance * 1000), row.id, row))
+            found.append((round(distance * 1000), row.id, distance, row))
     found.sort(key=lambda one: one[:2])
-    return Nearest([(round(distance / 1000), row) for distance, _, row in found[:first]], len(found) > first)
+    return Nearest([(round(distance), row) for _, _, distance, row in found[:first]], len(found) > first)
 
 
 async def user_by_id(user_id: UUID | None) -> User | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from kernel.errors import YoukaError
 
@@ -37,8 +38,7 @@ class Location:
             raise LocationInvalid
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(NamedTuple):
     """Every place between two parallels and two meridians; `west` is never greater than `east`."""
 
     south: float

@@ -8,7 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from domain.events.streams import STATIONS
-from domain.stations.tree import Place, PlaceTree
+from domain.stations.bands import Place
+from domain.stations.tree import PlaceTree
 from models.events import Event
 from models.joining import Joined
 from models.lean import Statement, fetch

@@ -67,7 +67,7 @@ class NearbyStation(NamedTuple):
     """A station with its distance. `milliyuan` is the price it was sorted by, None where it was not or has none."""
 
     station: StationFacts
-    spot: Spot
+    spot: Found
     milliyuan: int | None = None
 
     @property
@@ -76,8 +76,8 @@ class NearbyStation(NamedTuple):
         return self.spot.distance_mm, self.spot.station_id
 
     @property
-    def distance_mm(self) -> int:
-        return self.spot.distance_mm
+    def distance_m(self) -> float:
+        return self.spot.distance_m
 
 
 async def by_id(station_id: UUID) -> Station | None:
@@ -203,10 +203,10 @@ async def _prices_within(
 
 
 async def _with_rows(found: Sequence[tuple[Found, int | None]], rows_of: RowsOf | None) -> list[NearbyStation]:
-    rows = await (rows_of or by_ids)([one.spot.station_id for one, _ in found]) if found else []
+    rows = await (rows_of or by_ids)([spot.station_id for spot, _ in found]) if found else []
     # A station deleted in this very moment is left out; the next page does not miss it.
     return [
-        NearbyStation(row, one.spot, milliyuan)
-        for row, (one, milliyuan) in zip(rows, found, strict=True)
+        NearbyStation(row, spot, milliyuan)
+        for row, (spot, milliyuan) in zip(rows, found, strict=True)
         if row is not None
     ]

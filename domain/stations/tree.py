@@ -1,50 +1,35 @@
-"""The places of all stations in memory, in SQLite's R*Tree (https://www.sqlite.org/rtree.html)."""
+"""The places of all stations in memory, and the search for the nearest of them."""
 
 from __future__ import annotations
 
 import math
-import sqlite3
-import weakref
 from collections.abc import Collection, Iterable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 from uuid import UUID
 
-from domain.stations.geo import EARTH_RADIUS_M, MM_PER_M, Location, boxes_around, distance_m
+from domain.stations.bands import Band, Bands, Place, Span, on_globe
+from domain.stations.geo import EARTH_RADIUS_M, MM_PER_M, Location, distance_m
 
+# Bands 5.6 km and 560 m high; a search takes those of which few are enough, and which hold little besides.
+BANDS_PER_DEGREE, LOW_BANDS_PER_DEGREE = 20, 200
+LOW_BANDS_REACH_M = 2_500.0
 # Where the search begins, until it is known how far it had to go from there.
-FIRST_REACH_M = 1_000.0
+FIRST_REACH_M, REACH_MIN_M = 1_000.0, 10.0
 GROWTH_MIN, GROWTH_MAX = 1.5, 3.0
 # The estimate aims beyond what is missing, since another round costs more than a few surplus stations.
-GROWTH_SURPLUS = 1.3
+GROWTH_SURPLUS = 1.2
 WHOLE_GLOBE_M = math.pi * EARTH_RADIUS_M
-# How far a search had to go is remembered by squares of so many to the degree, each about 5 km wide.
-SQUARES_PER_DEGREE = 20
-SQUARES_MAX = 50_000
-# Chords put places in the order of their distances, but for what rounding may do: little, except across the globe.
-ROUNDING_M, ROUNDING_AFAR_M = 0.002, 1_000.0
-AFAR_M = 1_000_000.0
-
-TABLES = "CREATE VIRTUAL TABLE place USING rtree(number, south, north, west, east)"
-# The tree keeps corners as 32-bit floats, rounded outwards; the exact place is with the number.
-INSIDE = "SELECT number FROM place WHERE north >= ? AND south <= ? AND east >= ? AND west <= ?"
+# How far a search had to go is remembered by squares of so many to the degree, each about 2 km wide.
+SQUARES_PER_DEGREE = 50
+SQUARES_MAX = 20_000
+# Cosines put places in the order of their distances, but for what rounding may do: of themselves, and to millimetres.
+ROUNDING, ROUNDING_RADIANS = 1e-14, 0.002 / EARTH_RADIUS_M
+# Between no two places is there such an angle.
+NEARER_THAN_ALL, FARTHER_THAN_ALL, NOWHERE = 2.0, -2.0, -3.0
 
 
 class PlaceGivenTwice(ValueError):
     """A station can be in one place only."""
-
-
-class SpatialIndexMissing(RuntimeError):
-    """Python's SQLite was built without the R*Tree module, which the search for stations needs."""
-
-
-class Place(NamedTuple):
-    """What the index knows of a station."""
-
-    station_id: UUID
-    latitude: float
-    longitude: float
-    zone_id: UUID | None
-    brand: str
 
 
 class Spot(NamedTuple):
@@ -55,102 +40,74 @@ class Spot(NamedTuple):
 
 
 class Found(NamedTuple):
-    spot: Spot
-    zone_id: UUID | None
+    """A station's spot, and how far away it is in metres that are not rounded."""
+
+    distance_mm: int
+    station_id: UUID
+    distance_m: float
 
 
-# A place and where it is on a globe whose radius is 1, so that a chord takes no trigonometry; and what of it stands in
-# the formula of `distance_m`: its latitude in radians, and the cosine of that.
-_Known: TypeAlias = tuple[float, float, float, Place, float, float]
+class _Near(NamedTuple):
+    """A span, with the cosine of the angle to each of its places; NOWHERE for one that is not wanted."""
+
+    cosines: list[float]
+    band: Band
+    begin: int
 
 
 class PlaceTree:
     """A set of places that answers what is near. It does no I/O and never waits."""
 
     def __init__(self) -> None:
-        # Closed when nobody searches it any more: a search may outlive the index that replaced this tree.
-        self._database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-        weakref.finalize(self, self._database.close)
-        try:
-            self._database.execute(TABLES)
-        except sqlite3.OperationalError as error:
-            raise SpatialIndexMissing(
-                f"this Python's SQLite {sqlite3.sqlite_version} has no usable R*Tree ({error}); use a Python whose "
-                "sqlite3 module is built with SQLITE_ENABLE_RTREE, as those of Debian, python.org and uv are"
-            ) from error
-        self._next_number = 1
-        self._numbers: dict[UUID, int] = {}
-        self._places: dict[int, _Known] = {}
-        self._reaches: dict[tuple[int, int, int], float] = {}
+        self._places: dict[UUID, Place] = {}
+        self._bands, self._low_bands = Bands(BANDS_PER_DEGREE), Bands(LOW_BANDS_PER_DEGREE)
+        # For each square, how far one has to go for one station, as if they were spread evenly.
+        self._reaches: dict[int, float] = {}
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._places)
 
     def put(self, places: Iterable[Place]) -> None:
         """Add places, or move those that are known. Raises PlaceGivenTwice, and changes nothing then."""
         places = list(places)
         if len({place.station_id for place in places}) < len(places):
             raise PlaceGivenTwice
-        numbered = list(enumerate(places, start=self._next_number))
-        self._database.execute("BEGIN")
-        try:
-            self._forget_corners(place.station_id for place in places)
-            self._database.executemany(
-                "INSERT INTO place VALUES (?, ?, ?, ?, ?)",
-                (
-                    (number, place.latitude, place.latitude, place.longitude, place.longitude)
-                    for number, place in numbered
-                ),
-            )
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
-        self._next_number += len(numbered)
-        for number, place in numbered:
-            self._forget(place.station_id)
-            self._numbers[place.station_id] = number
-            north = math.radians(place.latitude)
-            self._places[number] = (*_on_globe(place.latitude, place.longitude), place, north, math.cos(north))
+        self.remove([place.station_id for place in places])
+        for place in places:
+            self._places[place.station_id] = place
+            self._bands.add(place)
+            self._low_bands.add(place)
 
     def remove(self, station_ids: Collection[UUID]) -> None:
-        self._forget_corners(station_ids)
         for station_id in station_ids:
-            self._forget(station_id)
+            place = self._places.pop(station_id, None)
+            if place is not None:
+                self._bands.remove(place)
+                self._low_bands.remove(place)
 
-    def _forget_corners(self, station_ids: Iterable[UUID]) -> None:
-        known = ((self._numbers[each],) for each in station_ids if each in self._numbers)
-        self._database.executemany("DELETE FROM place WHERE number = ?", known)
-
-    def _forget(self, station_id: UUID) -> None:
-        number = self._numbers.pop(station_id, None)
-        if number is not None:
-            del self._places[number]
-
-    def _inside(self, center: Location, radius_m: float) -> list[_Known]:
-        """Return the places within the radius, and some just outside it."""
-        places, found = self._places, []
-        for box in boxes_around(center, radius_m):
-            rows = self._database.execute(INSIDE, (box.south, box.north, box.west, box.east)).fetchall()
-            found += [places[number] for (number,) in rows]
-        return found
+    def _inside(self, center: Location, radius_m: float) -> list[Span]:
+        return (self._low_bands if radius_m <= LOW_BANDS_REACH_M else self._bands).inside(center, radius_m)
 
     def zones_within(self, center: Location, radius_m: float) -> set[UUID | None]:
         """Return the zones of the stations within the radius, and perhaps of some just outside it."""
-        return {known[3].zone_id for known in self._inside(center, radius_m)}
+        zones: set[UUID | None] = set()
+        for band, begin, end in self._inside(center, radius_m):
+            zones.update(band.zone_ids[begin:end])
+        return zones
 
     def zones_in(self, center: Location, radius_m: float) -> set[UUID | None]:
         """Return the zones of the stations within the radius, and of no other."""
         return {
-            place.zone_id
-            for _, _, _, place, _, _ in self._inside(center, radius_m)
-            if distance_m(center.latitude, center.longitude, place.latitude, place.longitude) <= radius_m
+            band.zone_ids[at]
+            for band, begin, end in self._inside(center, radius_m)
+            for at in range(begin, end)
+            if distance_m(center.latitude, center.longitude, band.latitudes[at], band.longitudes[at]) <= radius_m
         }
 
     def zones_of(self, station_ids: Iterable[UUID]) -> set[UUID | None]:
         """Return the zones of these stations; of those that it does not know, none."""
-        numbers = (self._numbers.get(station_id) for station_id in station_ids)
-        return {self._places[number][3].zone_id for number in numbers if number is not None}
+        places = (self._places.get(station_id) for station_id in station_ids)
+        return {place.zone_id for place in places if place is not None}
 
     def nearest(
         self,
@@ -167,12 +124,13 @@ class PlaceTree:
         grows until it holds enough, so that the cost follows the answer and not the radius.
         """
         radius_m = min(radius_m, WHOLE_GLOBE_M)
-        square = (int(center.latitude * SQUARES_PER_DEGREE), int(center.longitude * SQUARES_PER_DEGREE), limit)
-        # What narrows the search down is no measure of how far others have to go.
-        usual = after is None and zones is None
-        begin_m = self._reaches.get(square, FIRST_REACH_M) if usual else FIRST_REACH_M
+        row, column = int(center.latitude * SQUARES_PER_DEGREE), int(center.longitude * SQUARES_PER_DEGREE)
+        square = row * 360 * SQUARES_PER_DEGREE + column
+        for_one_m = self._reaches.get(square)
+        begin_m = FIRST_REACH_M if for_one_m is None else for_one_m * math.sqrt(limit) * GROWTH_SURPLUS
         if after is not None:
-            begin_m = max(begin_m, after.distance_mm / MM_PER_M * GROWTH_SURPLUS)
+            # A ring around what was shown, of the same area.
+            begin_m = math.hypot(begin_m, after.distance_mm / MM_PER_M)
         reach_m = min(radius_m, begin_m)
         wanted = None if zones is None else frozenset(zones)
         while True:
@@ -181,66 +139,72 @@ class PlaceTree:
                 break
             growth = math.sqrt(limit / len(found)) * GROWTH_SURPLUS if found else GROWTH_MAX
             reach_m = min(radius_m, reach_m * min(GROWTH_MAX, max(GROWTH_MIN, growth)))
-        if usual:
+        # What narrows the search down is no measure of how far others have to go.
+        if after is None and zones is None:
             if len(self._reaches) >= SQUARES_MAX:
                 self._reaches.clear()
-            last_m = found[-1].spot.distance_mm / MM_PER_M if len(found) >= limit else reach_m
-            self._reaches[square] = max(FIRST_REACH_M, last_m * GROWTH_SURPLUS)
+            last_m = found[-1].distance_m if len(found) >= limit else reach_m
+            self._reaches[square] = max(REACH_MIN_M, last_m) / math.sqrt(max(1, len(found)))
         return found
 
     def _within(
         self, center: Location, radius_m: float, limit: int, after: Spot | None, zones: frozenset[UUID | None] | None
     ) -> list[Found]:
         """Return the first `limit` stations within the radius, in the order of their spots."""
-        x, y, z = _on_globe(center.latitude, center.longitude)
-        known = self._inside(center, radius_m)
-        if zones is not None:
-            known = [each for each in known if each[3].zone_id in zones]
-        near = [((each[0] - x) ** 2 + (each[1] - y) ** 2 + (each[2] - z) ** 2, each) for each in known]
-        near.sort(key=_chord)
+        near = self._cosines(center, radius_m, zones)
+        highest, surely_behind = NEARER_THAN_ALL, NEARER_THAN_ALL
+        ranked = [cosine for each in near for cosine in each.cosines]
+        if after is not None:
+            highest, surely_behind = _cosines_around(after.distance_mm / MM_PER_M)
+            ranked = [cosine for cosine in ranked if cosine <= highest]
+        _, lowest = _cosines_around(radius_m)
+        last = limit - 1 + (sum(cosine > surely_behind for cosine in ranked) if after is not None else 0)
+        if last < len(ranked):
+            ranked.sort(reverse=True)
+            lowest = max(lowest, _below(ranked[last]))
+        south, here, width = math.radians(center.latitude), center.longitude, math.cos(math.radians(center.latitude))
+        sin, radians, made = math.sin, math.radians, tuple.__new__
         radius_mm = math.floor(radius_m * MM_PER_M)
         found: list[Found] = []
-        enough = math.inf
-        # Whatever is nearer than this surely stands before the page.
-        before = -1.0 if after is None else _chord_of(after.distance_mm / MM_PER_M, -1)
-        south, longitude = math.radians(center.latitude), center.longitude
-        width, sin, radians, made = math.cos(south), math.sin, math.radians, tuple.__new__
-        for chord, (_, _, _, place, north, its_width) in near:
-            if chord > enough:
-                break
-            if chord < before:
-                continue
-            # `distance_m`, to the last bit, of which a part is known.
-            half_height, half_width = sin((north - south) / 2), sin(radians(place[2] - longitude) / 2)
-            squared = half_height * half_height + width * its_width * half_width * half_width
-            away_m = 2 * EARTH_RADIUS_M * math.asin(math.sqrt(squared if squared < 1.0 else 1.0))
-            distance_mm = round(away_m * MM_PER_M)
-            spot = made(Spot, (distance_mm, place[0]))
-            if distance_mm <= radius_mm and (after is None or spot > after):
-                found.append(made(Found, (spot, place[3])))
-                if len(found) == limit:
-                    # Whatever comes may still stand before one of them, as long as rounding can make it do so.
-                    enough = _chord_of(max(each.spot.distance_mm for each in found) / MM_PER_M, 1)
+        for cosines, band, begin in near:
+            for at, cosine in enumerate(cosines, begin):
+                if lowest <= cosine <= highest:
+                    # `distance_m`, to the last bit, of which a part is known.
+                    north = radians(band.latitudes[at])
+                    half_height, half_width = sin((north - south) / 2), sin(radians(band.longitudes[at] - here) / 2)
+                    squared = half_height * half_height + width * math.cos(north) * half_width * half_width
+                    away_m = 2 * EARTH_RADIUS_M * math.asin(math.sqrt(squared if squared < 1.0 else 1.0))
+                    distance_mm, station_id = round(away_m * MM_PER_M), band.station_ids[at]
+                    if distance_mm <= radius_mm and (after is None or (distance_mm, station_id) > after):
+                        found.append(made(Found, (distance_mm, station_id, away_m)))
         found.sort()
         return found[:limit]
 
+    def _cosines(self, center: Location, radius_m: float, zones: frozenset[UUID | None] | None) -> list[_Near]:
+        x, y, z = on_globe(center.latitude, center.longitude)
+        near = []
+        for band, begin, end in self._inside(center, radius_m):
+            parts = iter(band.globe[3 * begin : 3 * end])
+            cosines = [x * a + y * b + z * c for a, b, c in zip(parts, parts, parts, strict=True)]
+            if zones is not None:
+                cosines = [
+                    cosine if zone_id in zones else NOWHERE
+                    for cosine, zone_id in zip(cosines, band.zone_ids[begin:end], strict=True)
+                ]
+            near.append(_Near(cosines, band, begin))
+        return near
 
-def _on_globe(latitude: float, longitude: float) -> tuple[float, float, float]:
-    north, east = math.radians(latitude), math.radians(longitude)
-    width = math.cos(north)
-    return width * math.cos(east), width * math.sin(east), math.sin(north)
+
+def _below(cosine: float) -> float:
+    """Return the least cosine of a place that may stand before one with this cosine."""
+    return cosine - ROUNDING - ROUNDING_RADIANS * math.sqrt(max(0.0, 1.0 - cosine * cosine))
 
 
-def _chord(near: tuple[float, _Known]) -> float:
-    return near[0]
-
-
-def _chord_of(away_m: float, side: int) -> float:
-    """Return the square of the chord to places that surely are farther away (`side` 1), or nearer (-1)."""
-    away_m += side * (ROUNDING_M if away_m < AFAR_M else ROUNDING_AFAR_M)
-    if away_m <= 0:
-        return -1.0
-    if away_m >= WHOLE_GLOBE_M:
-        return math.inf
-    half = math.sin(away_m / (2 * EARTH_RADIUS_M))
-    return 4 * half * half
+def _cosines_around(away_m: float) -> tuple[float, float]:
+    """Return the cosines beyond which places surely are nearer than this, and farther away."""
+    angle = away_m / EARTH_RADIUS_M
+    nearer, farther = angle - ROUNDING_RADIANS, angle + ROUNDING_RADIANS
+    return (
+        math.cos(nearer) + ROUNDING if nearer > 0 else NEARER_THAN_ALL,
+        math.cos(farther) - ROUNDING if farther < math.pi else FARTHER_THAN_ALL,
+    )

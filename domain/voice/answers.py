@@ -12,7 +12,7 @@ from domain.orders.facts import OrderFacts
 from domain.pricing.queries import ZonePrice, current
 from domain.stations import queries as stations
 from domain.stations.facts import StationFacts
-from domain.stations.geo import MM_PER_M, Location
+from domain.stations.geo import Location
 from domain.stations.index import StationIndex
 from domain.stations.queries import NearbyStation
 from domain.voice import speech
@@ -155,4 +155,4 @@ async def _order(asked: Asked) -> Answer:
 
 
 def _distance(found: NearbyStation, locale: Locale) -> speech.Filling:
-    return speech.of_distance(round(found.spot.distance_mm / MM_PER_M), locale)
+    return speech.of_distance(round(found.spot.distance_m), locale)

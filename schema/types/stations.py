@@ -12,7 +12,6 @@ from domain.pricing.queries import END_OF_TIME, HistoryPage, NamedZone, PriceFac
 from domain.stations.driving import estimate
 from domain.stations.facts import StationFacts
 from domain.stations.gcj02 import from_wgs84
-from domain.stations.geo import MM_PER_M
 from domain.stations.geo import Location as GeoLocation
 from domain.stations.queries import NearbyStation, PricedSpot
 from domain.stations.tree import Spot
@@ -153,12 +152,11 @@ class Placed(NamedTuple):
 
     key: tuple[Any, ...]
     station: StationRow | StationFacts
-    distance_mm: int | None = None
+    distance_m: float | None = None
 
 
 def _metres(row: Placed | NearbyStation) -> int | None:
-    # Half a metre more or less is far below what coordinates of stations are worth.
-    return None if row.distance_mm is None else round(row.distance_mm / MM_PER_M)
+    return None if row.distance_m is None else round(row.distance_m)
 
 
 @strawberry.type(directives=[caching.AS_ITS_PARENT], description="One station of a page.")
@@ -206,7 +204,7 @@ def listed_place(row: StationRow) -> Placed:
 
 def cheapest_place(row: NearbyStation) -> Placed:
     spot = row.spot
-    return Placed((row.milliyuan, spot.distance_mm, spot.station_id), row.station, spot.distance_mm)
+    return Placed((row.milliyuan, spot.distance_mm, spot.station_id), row.station, spot.distance_m)
 
 
 def listed_after(cursor: str | None) -> UUID | None:

@@ -30,7 +30,7 @@ SQUARE = Location(31.2304, 121.4737)
 async def near_the_square(index: StationIndex) -> list[str]:
     found = (await index.current()).nearest(SQUARE, radius_m=5_000, limit=50)
     rows = {row.id: row.name for row in await Station.all()}
-    return [rows[one.spot.station_id] for one in found]
+    return [rows[one.station_id] for one in found]
 
 
 async def test_it_loads_when_it_is_first_asked(index: StationIndex) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from strawberry.types import ExecutionResult
 
+from domain.stations.geo import EARTH_RADIUS_M
 from kernel.errors import YoukaError
 from kernel.states import Product
 from models.stations import Station
@@ -126,6 +128,19 @@ class TestStations:
             {"product": "GASOLINE_92", "unitPrice": {"yuan": "8.46"}},
             {"product": "GASOLINE_98", "unitPrice": {"yuan": "10.50"}},
         ]
+
+    async def test_a_distance_is_rounded_once(self, ask: Ask) -> None:
+        # 833.4996 m, which are 833,500 mm, and 833.5004 m, which are as many.
+        for number, away_m in ((60, 833.4996), (61, 833.5004)):
+            north = SQUARE["latitude"] + math.degrees(away_m / EARTH_RADIUS_M)
+            await create_stations(station_record(number, latitude=north, longitude=SQUARE["longitude"]))
+        for search in ({}, {"product": "GASOLINE_92", "sort": "PRICE"}):
+            result = await ask(SEARCH, near=SQUARE, **search)
+            assert result.data is not None
+            shown = dict(
+                zip(numbers(result.data), [e["distance"] for e in result.data["stations"]["edges"]], strict=True)
+            )
+            assert (shown[60], shown[61]) == (833, 834)
 
     async def test_the_radius_is_a_limit(self, ask: Ask) -> None:
         result = await ask(SEARCH, near=SQUARE, radius=250)
