@@ -46,6 +46,11 @@ class Fragments:
         return len(self._entries)
 
     @property
+    def has_room(self) -> bool:
+        """Whether it could keep anything at all."""
+        return self._size_max_bytes > 0
+
+    @property
     def is_open(self) -> bool:
         return self._size_max_bytes > 0 and self.clock() < self.open_until
 

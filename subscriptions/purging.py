@@ -2,7 +2,8 @@
 
 What changes here is forgotten at the commit, before anybody is answered. Over Redis all processes tell each other, and
 each hears its own messages too: that one comes back says that everything which was sent before it was heard. Without
-such a sign for `response_cache_deaf_max_ms` nothing is found, and what was kept is forgotten when one comes again.
+such a sign for `response_cache_deaf_max_ms` nothing is found, and what was kept is forgotten when one comes again. A
+process that keeps nothing tells the others, and does not listen.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ class Purger:
         self._fragments = Fragments(0, tags=()) if fragments is None else fragments
         self._alone = not settings.redis_url
         self._lease_s = settings.response_cache_deaf_max_ms / 1_000
-        self._teller = Teller(broadcast.publish, beat_s=None if self._alone else self._lease_s / BEATS_PER_LEASE)
+        self._keeps = cache.has_room or self._fragments.has_room
+        hears_itself = self._keeps and not self._alone
+        self._teller = Teller(broadcast.publish, beat_s=self._lease_s / BEATS_PER_LEASE if hears_itself else None)
         self._sent: dict[int, float] = {}
         if not self._alone:
             cache.open_until = self._fragments.open_until = 0.0
@@ -83,8 +86,8 @@ class Purger:
             self._purge(tags)
 
     async def run(self) -> None:
-        """Listen, and tell; ends only when it is cancelled."""
-        work = [spawn(self._listen(), name="purges:listen")]
+        """Listen, and tell, until it is cancelled; where there is neither to do it ends."""
+        work = [spawn(self._listen(), name="purges:listen")] if self._keeps else []
         if not self._alone:
             work.append(spawn(self._teller.run(self._beat), name="purges:tell"))
         try:

@@ -84,6 +84,28 @@ async def test_every_process_hears_of_a_change(sqlite_url: str, redis_url: str) 
             await eventually(lambda: cache.get(other.user_id) is None)
 
 
+@pytest.mark.parametrize(("answers", "fragments"), [(0, 0), (1_000, 0), (0, 1_000)])
+async def test_who_keeps_nothing_tells_and_does_not_listen(
+    sqlite_url: str, redis_url: str, answers: int, fragments: int
+) -> None:
+    settings = Settings(redis_url=redis_url, response_cache_size_max_bytes=answers)
+    async with (
+        opened(sqlite_url),
+        create_broadcast(settings) as broadcast,
+        redis.asyncio.Redis.from_url(redis_url) as client,
+        client.pubsub() as heard,
+    ):
+        await heard.subscribe(purges.CHANNEL)
+        async with hearing(broadcast, settings, fragments=Fragments(fragments, tags=())):
+            await create_viewer()
+            listens = bool(answers or fragments)
+            messages = [purges.decode(each) async for each in drained(heard)]
+            assert frozenset({purges.USERS}) in [each.tags for each in messages]
+            # One is this test, and the beats are for those who listen.
+            assert await client.pubsub_numsub(purges.CHANNEL) == [(purges.CHANNEL.encode(), 1 + listens)]
+            assert listens or all(each.tags for each in messages)
+
+
 async def test_a_command_and_a_worker_tell_what_they_change(sqlite_url: str, redis_url: str) -> None:
     settings = Settings(redis_url=redis_url)
     async with opened(sqlite_url), redis.asyncio.Redis.from_url(redis_url) as client, client.pubsub() as heard:
