@@ -16,9 +16,12 @@ SHAPES_KNOWN_MAX = 1_024
 
 
 class Written(NamedTuple):
-    """A row in a shape: the JSON of its object, and how many fields and objects of a type are counted for it."""
+    """A row in a shape, or a list of rows: the JSON, and how many fields and objects of a type are counted for it.
 
-    id: UUID
+    A list has no id.
+    """
+
+    id: UUID | None
     json: orjson.Fragment
     shape: Shape
     fields: int
@@ -57,6 +60,11 @@ class Shape:
         for count, (more_fields, more_types) in zip(counts, self.more, strict=True):
             fields, types = fields + count * more_fields, types + count * more_types
         return Written(row_id, orjson.Fragment(json), self, fields, types)
+
+    def listed(self, json: str, count: int) -> Written:
+        """Return the list that the database has written of so many rows, none of which has more counted than others."""
+        assert not self.more, "rows of a list are counted alike"
+        return Written(None, orjson.Fragment(json), self, count * self.fields, count * self.types)
 
 
 @lru_cache(maxsize=SHAPES_KNOWN_MAX)

@@ -9,7 +9,8 @@ from domain.orders.facts import OrderPage
 from kernel.errors import YoukaError
 from schema.types.ahead import Ahead, ahead_of
 from schema.types.context import Context, Info
-from schema.types.orders import CARD, Order
+from schema.types.order_pages import OrderEdge
+from schema.types.orders import CARD
 from schema.types.viewer import ORDERS, WALLET, Viewer, orders_of_viewer
 
 NO_ORDERS = OrderPage(0, None, None)
@@ -34,7 +35,7 @@ async def _read(ahead: Ahead, context: Context) -> UserFacts | None:
     if key is None and (pages or not wallet):
         return await context.loaders.profiles.load(context.signed_in)
     page = NO_ORDERS if key is None else OrderPage(key[1].limit, key[1].after_id, key[2])
-    shape = ahead.shape(Order, behind=ORDERS) if key is not None else None
+    shape = ahead.shape(OrderEdge, behind=ORDERS) if key is not None else None
     found = await context.loaders.overviews.load((context.signed_in, page, shape))
     if found is None:
         return None

@@ -28,6 +28,15 @@ from models.lean import Row, Statement, fetch, in_one_statement
 from models.moments import shown
 
 
+class WrittenOrders(NamedTuple):
+    """A page of orders in a shape, whether there are more, and the ids of its first and its last one."""
+
+    written: Written
+    has_more: bool
+    first_id: UUID | None
+    last_id: UUID | None
+
+
 class Overview(NamedTuple):
     """The wallet is what can be spent and what is set aside; cards are those of the orders, by their ids.
 
@@ -36,7 +45,7 @@ class Overview(NamedTuple):
 
     user: UserFacts
     wallet: tuple[Money, Money]
-    orders: list[OrderFacts] | list[Written]
+    orders: list[OrderFacts] | WrittenOrders
     cards: dict[UUID, CardFacts]
 
 
@@ -53,12 +62,7 @@ MANY = "unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) WITH ORDINALITY"
 ONE = "(VALUES ($1::uuid, $2::uuid, $3::text, $4::text, 1))"
 
 
-# Of the first row of each user.
-USER = (
-    "CASE WHEN row_number() OVER (PARTITION BY asked.place ORDER BY o.id DESC) = 1 "
-    f"THEN json_build_array(u.display_name, {shown('u.created_at')}, {_credit('asked.prepaid')}, "
-    f"{_credit('asked.held')}) END"
-)
+USER_PARTS = f"u.display_name, {shown('u.created_at')}, {_credit('asked.prepaid')}, {_credit('asked.held')}"
 
 
 def _statement(asked: str, *, state: bool) -> Statement:
@@ -70,7 +74,8 @@ def _statement(asked: str, *, state: bool) -> Statement:
     )
     return Statement(
         postgres=f"SELECT {orders.POSTGRES_COLUMNS}, asked.place, "  # noqa: S608 - names of our own
-        f"{USER}, "
+        "CASE WHEN row_number() OVER (PARTITION BY asked.place ORDER BY o.id DESC) = 1 "
+        f"THEN json_build_array({USER_PARTS}) END, "
         "CASE WHEN row_number() OVER (PARTITION BY asked.place, o.card_id ORDER BY o.id DESC) = 1 "
         f"THEN (SELECT json_build_array({card}) FROM fuel_card c WHERE c.id = o.card_id) END "
         f"FROM {asked} AS asked (user_id, before, prepaid, held, place) "
@@ -83,15 +88,23 @@ def _statement(asked: str, *, state: bool) -> Statement:
 
 @lru_cache(maxsize=SHAPES_KNOWN_MAX)
 def _shaped(shape: Shape, asked: str, *, state: bool) -> Statement:
-    """As `_statement`, with orders in a shape, which has the order as `o` and its card as `c`."""
+    """As `_statement`, with the whole page in a shape, which has each order as `o` and its card as `c`.
+
+    The last of the orders tells only that there is one more.
+    """
     made = orders.made_by("asked.user_id", before="asked.before", state="$6" if state else "")
+    page = (
+        f"SELECT o.id, {shape.json} AS json, row_number() OVER (ORDER BY o.id DESC) AS number "  # noqa: S608
+        f"FROM recharge_order o LEFT JOIN fuel_card c ON c.id = o.card_id WHERE {made} ORDER BY o.id DESC LIMIT $5"
+    )
     return Statement(
-        postgres=f"SELECT asked.place, {USER}, o.* "  # noqa: S608 - names of our own
+        postgres=f"SELECT asked.place, json_build_array({USER_PARTS}), page.* "  # noqa: S608 - names of our own
         f"FROM {asked} AS asked (user_id, before, prepaid, held, place) "
-        "JOIN user_account u ON u.id = asked.user_id "
-        f"LEFT JOIN LATERAL (SELECT o.id, {shape.columns} FROM recharge_order o "
-        f"LEFT JOIN fuel_card c ON c.id = o.card_id WHERE {made} ORDER BY o.id DESC LIMIT $5) o ON TRUE "
-        "ORDER BY asked.place, o.id DESC",
+        "JOIN user_account u ON u.id = asked.user_id CROSS JOIN LATERAL ("
+        "SELECT coalesce(array_to_json(array_agg(o.json ORDER BY o.number) FILTER (WHERE o.number < $5)), '[]')::text, "
+        "count(*)::int, (array_agg(o.id ORDER BY o.number))[1], "
+        "(array_agg(o.id ORDER BY o.number DESC) FILTER (WHERE o.number < $5))[1] "
+        f"FROM ({page}) o) page ORDER BY asked.place",
         sqlite="",
     )
 
@@ -126,7 +139,10 @@ async def of_viewers(
         if shape is None:
             _read(rows, ids, places, found)
         else:
-            _read_shaped(rows, shape, ids, places, found)
+            for asked_at, user, json, count, first_id, last_id in rows:
+                listed = shape.listed(json, min(count, first - 1))
+                written = WrittenOrders(listed, count == first, first_id, last_id)
+                found[places[asked_at - 1]] = _overview(ids[asked_at - 1], user, written, {})
     return found
 
 
@@ -163,20 +179,8 @@ def _read(rows: Sequence[Row], ids: Sequence[UUID], places: Sequence[int], found
             shown_cards[facts.card_id] = cards.shown_of(facts.card_id, *orjson.loads(row[CARD_PLACE]))
 
 
-def _read_shaped(
-    rows: Sequence[Row], shape: Shape, ids: Sequence[UUID], places: Sequence[int], found: list[Overview | None]
-) -> None:
-    """As `_read`, of orders in a shape."""
-    for asked, user, order_id, json, *counts in rows:
-        if user is not None:
-            shown_orders: list[Written] = []
-            found[places[asked - 1]] = _overview(ids[asked - 1], user, shown_orders, {})
-        if order_id is not None:
-            shown_orders.append(shape.written(order_id, json, *counts))
-
-
 def _overview(
-    user_id: UUID, user: str, shown_orders: list[OrderFacts] | list[Written], shown_cards: dict[UUID, CardFacts]
+    user_id: UUID, user: str, shown_orders: list[OrderFacts] | WrittenOrders, shown_cards: dict[UUID, CardFacts]
 ) -> Overview:
     name, created_at, balance_fen, held_fen = orjson.loads(user)
     return Overview(

@@ -26,6 +26,7 @@ from graphql import (
 from graphql.execution.executor import collect_iterator_awaitables, invalid_return_type_error
 from graphql.pyutils import gather_with_cancel, inspect, is_awaitable, is_iterable
 
+from kernel.shapes import Written
 from schema.execution.generated import FAILED, Generated
 from schema.execution.leaves import writer
 from schema.execution.running import Place, ResolveInfo, Run, Site, keys_of
@@ -230,6 +231,8 @@ def _list(items: Items, site: Site, absent: Callable[[], None]) -> Complete:
             return absent()
         if isinstance(value, Exception):
             raise value
+        if type(value) is Written:
+            return run.written(value)
         if hasattr(value, "__aiter__"):
             return items.complete_as_they_come(run, value.__aiter__(), place)
         if not is_iterable(value):

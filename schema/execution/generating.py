@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from math import isfinite
 from typing import Any, cast
 
@@ -168,8 +169,10 @@ class Source(Lines):
         self.line(f"{row} = {value}.row")
         return self._of_row(cast(type, only), selection, row, value)
 
-    def _shaped(self, shape: Shape, row: str, otherwise: Callable[[], str]) -> str:
-        """Write what takes an object as the database wrote it, or makes it where it did not."""
+    def _shaped(self, shape: Shape | None, row: str, otherwise: Callable[[], str]) -> str:
+        """Write what takes an object, or a list, as the database wrote it, or makes it where it did not."""
+        if shape is None:
+            return otherwise()
         made = self.fresh("object")
         with self.block(f"if type({row}) is Written:"):
             with self.block(f"if {row}.shape is not {self.bind('shape', shape)}:"):
@@ -186,9 +189,7 @@ class Source(Lines):
     def _of_row(self, only: type, selection: SelectionLike, row: str, value: str) -> str:
         """Write what makes an object of the answer of the row of this name; nobody asks for `value` if all is read."""
         shape = selection.shape if not self._within else None
-        if shape is not None:
-            return self._shaped(shape, row, lambda: self._read(only, selection, row, value))
-        return self._read(only, selection, row, value)
+        return self._shaped(shape, row, lambda: self._read(only, selection, row, value))
 
     def _read(self, only: type, selection: SelectionLike, row: str, value: str) -> str:
         readers: Mapping[str, Callable[[Any], Any]] = cast(Any, only).readers
@@ -288,7 +289,8 @@ class Source(Lines):
         row = self.fresh("row")
         self.line(f"{row} = {cast(Reading, read).row}" + (f".{part}" if part else ""))
         if items is not None:
-            return self.list(items, row, lambda each: self._of_row(kind, selection, each, "None"))
+            listed = partial(self.list, items, row, lambda each: self._of_row(kind, selection, each, "None"))
+            return self._shaped(selection.shape, row, listed)
         with self.block(f"if {row} is None:"):
             self.line("raise Unexpected")
         return self._of_row(kind, selection, row, "None")

@@ -175,7 +175,8 @@ class Selected:
 
     def _execute(self, run: Run, source: Any, place: Place | None) -> Any:
         if isinstance(self._shape, Shape) and type(source.row) is Written:
-            return self._written(run, source.row)
+            assert source.row.shape is self._shape, "a row is read in the shape in which it is shown"
+            return run.written(source.row)
         self._count(run)
         results: dict[str, Any] = {}
         waiting: list[str] | None = None
@@ -215,13 +216,6 @@ class Selected:
                 return self._rest(run, source, results, key, result, fields)
             results[key] = result
         return results
-
-    def _written(self, run: Run, written: Written) -> Any:
-        assert written.shape is self._shape, "a row is read in the shape in which it is shown"
-        if run.meter is not None:
-            run.meter.fields += written.fields
-            run.meter.types += written.types
-        return written.json
 
     def _count(self, run: Run) -> None:
         meter = run.meter

@@ -22,7 +22,7 @@ from graphql.pyutils import Path as CorePath
 from graphql.pyutils import gather_with_cancel, is_awaitable
 from graphql.type import GraphQLResolveInfoHelpers
 
-from kernel.shapes import Shape
+from kernel.shapes import Shape, Written
 from schema.execution.ahead import Ahead, LedTo, led_to
 from schema.execution.relations import Outcomes, Relation
 
@@ -144,6 +144,13 @@ class Run:
         run = copy(self)
         run.outcomes = outcomes
         return run
+
+    def written(self, part: Written) -> Any:
+        """Return a part of the answer that the database has written, which is counted as if it were executed."""
+        if self.meter is not None:
+            self.meter.fields += part.fields
+            self.meter.types += part.types
+        return part.json
 
     def note(self, error: GraphQLError, place: Place | None) -> None:
         """Note an error that makes the value at this place null."""

@@ -12,6 +12,11 @@ def global_id(type_name: str) -> dict[str, str]:
     return {"id": f"rtrim(encode(convert_to('{type_name}:' || {{0}}.id, 'UTF8'), 'base64'), '=')"}
 
 
+def cursor_of_id() -> dict[str, str]:
+    """The cursor of a row whose place is found by its id alone (`kernel.opaque.pack`), which makes no longer line."""
+    return {"cursor": """rtrim(encode(convert_to('["' || {0}.id || '"]', 'UTF8'), 'base64'), '=')"""}
+
+
 def same(*names: str) -> dict[str, str]:
     """Texts and numbers, which are shown as they are kept."""
     return {name: f"{{0}}.{name}" for name in names}

@@ -122,7 +122,6 @@ class Order(OfRow[RechargeOrder | OrderFacts], Node):
         "amount": Made(Money, "amount_fen"),
         "price": Made(Money, "price_fen"),
     }
-    row_name = "o"
     columns = {
         **columns.global_id("Order"),
         **columns.member("state", OrderState),

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
+from kernel.shapes import Written
+
 Row = TypeVar("Row")
 
 
@@ -34,7 +36,9 @@ class Made:
 
     def __call__(self, row: Any) -> Any:
         found = row if self.part is None else getattr(row, self.part)
-        return list(map(self.kind.of, found)) if self.many else self.kind.of(found)
+        if not self.many:
+            return self.kind.of(found)
+        return found if type(found) is Written else list(map(self.kind.of, found))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
