@@ -143,7 +143,7 @@ async def nearest(
     if product:
         zones = list(await _prices_within(tree, near, radius_m, product, now))
     found = tree.nearest(near, radius_m=radius_m, limit=limit, after=after, zones=zones)
-    return await _with_rows([(one, None) for one in found], rows_of)
+    return await _with_rows(found, [None] * len(found), rows_of)
 
 
 async def cheapest(
@@ -171,7 +171,8 @@ async def cheapest(
     zones: dict[int | None, list[UUID | None]] = defaultdict(list)
     for zone_id in tree.zones_within(near, radius_m):
         zones[prices.get(zone_id) if zone_id else None].append(zone_id)
-    found: list[tuple[Found, int | None]] = []
+    found: list[Found] = []
+    prices_found: list[int | None] = []
     for milliyuan in sorted(zones, key=_last_without_price):
         behind = after.spot if after and after.milliyuan == milliyuan else None
         if after and not behind and _last_without_price(milliyuan) < _last_without_price(after.milliyuan):
@@ -180,8 +181,9 @@ async def cheapest(
         if missing <= 0:
             break
         spots = tree.nearest(near, radius_m=radius_m, limit=missing, after=behind, zones=zones[milliyuan])
-        found += [(one, milliyuan) for one in spots]
-    return await _with_rows(found, rows_of)
+        found += spots
+        prices_found += [milliyuan] * len(spots)
+    return await _with_rows(found, prices_found, rows_of)
 
 
 def _check_radius(radius_m: int, radius_max_m: int) -> None:
@@ -202,11 +204,10 @@ async def _prices_within(
     return {zone_id: of_zone[0].milliyuan for zone_id, of_zone in prices.items()}
 
 
-async def _with_rows(found: Sequence[tuple[Found, int | None]], rows_of: RowsOf | None) -> list[NearbyStation]:
-    rows = await (rows_of or by_ids)([spot.station_id for spot, _ in found]) if found else []
+async def _with_rows(
+    found: Sequence[Found], prices: Sequence[int | None], rows_of: RowsOf | None
+) -> list[NearbyStation]:
+    rows = await (rows_of or by_ids)([spot.station_id for spot in found]) if found else []
+    made = tuple.__new__
     # A station deleted in this very moment is left out; the next page does not miss it.
-    return [
-        NearbyStation(row, spot, milliyuan)
-        for row, (spot, milliyuan) in zip(rows, found, strict=True)
-        if row is not None
-    ]
+    return [made(NearbyStation, placed) for placed in zip(rows, found, prices, strict=True) if placed[0] is not None]
