@@ -117,9 +117,11 @@ class Charging:
 
     def settle(self, charge: Charge, measured: int) -> None:
         """Put back what was not used. Nobody pays more than was announced, and where it was more, we hear of it."""
-        if measured > charge.draw.amount:
-            log.warning("cost.underestimated", announced=charge.draw.amount, measured=measured)
-        unused = charge.settle(max(1, min(measured, charge.draw.amount)))
+        taken = charge.draw.amount
+        if measured > taken:
+            log.warning("cost.underestimated", announced=taken, measured=measured)
+            measured = taken
+        unused = charge.settle(measured or 1)
         if unused:
             self.budgets.buckets.give_back(charge.draw.of(unused))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ from schema.types.rows import OfRow
 # kept, since a request may be long.
 IDS_KEPT_MAX = 64
 KEPT_LENGTH_MAX = 128
+# The alphabet of base64 for addresses, in letters of the common one.
+OTHER_ALPHABET = str.maketrans("-_", "+/")
 
 
 class CursorMalformed(YoukaError):
@@ -46,7 +47,10 @@ def parse_global_id(value: str) -> tuple[str, UUID] | None:
 def _parse(value: str) -> tuple[str, UUID] | None:
     try:
         padded = value + "=" * (-len(value) % 4)
-        type_name, _, key = base64.b64decode(padded, altchars=b"-_", validate=True).decode().partition(":")
+        # As base64.b64decode does it with these letters, which ours never have.
+        if "-" in value or "_" in value:
+            padded = padded.translate(OTHER_ALPHABET)
+        type_name, _, key = binascii.a2b_base64(padded, strict_mode=True).decode().partition(":")
         return type_name, UUID(key)
     except (ValueError, binascii.Error):
         return None
