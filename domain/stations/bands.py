@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left, bisect_right
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from domain.stations.geo import LATITUDE_MAX, Location, boxes_around
@@ -34,12 +34,8 @@ class Band(NamedTuple):
     zone_ids: list[UUID | None]
 
 
-class Span(NamedTuple):
-    """The places of a band from one up to another."""
-
-    band: Band
-    begin: int
-    end: int
+# The places of a band from one up to another.
+Span: TypeAlias = tuple[Band, int, int]
 
 
 class Bands:
@@ -77,7 +73,7 @@ class Bands:
                     begin = bisect_left(band.longitudes, west)
                     end = bisect_right(band.longitudes, east, begin)
                     if begin < end:
-                        spans.append(Span(band, begin, end))
+                        spans.append((band, begin, end))
         return spans
 
     def _number(self, latitude: float) -> int:

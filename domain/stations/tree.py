@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from domain.stations.bands import Band, Bands, Place, Span, on_globe
@@ -47,12 +47,8 @@ class Found(NamedTuple):
     distance_m: float
 
 
-class _Near(NamedTuple):
-    """A span, with the cosine of the angle to each of its places; NOWHERE for one that is not wanted."""
-
-    cosines: list[float]
-    band: Band
-    begin: int
+# The places of a band from one on, with the cosine of the angle to each of them; NOWHERE for one that is not wanted.
+_Near: TypeAlias = tuple[list[float], Band, int]
 
 
 class PlaceTree:
@@ -153,7 +149,7 @@ class PlaceTree:
         """Return the first `limit` stations within the radius, in the order of their spots."""
         near = self._cosines(center, radius_m, zones)
         highest, surely_behind = NEARER_THAN_ALL, NEARER_THAN_ALL
-        ranked = [cosine for each in near for cosine in each.cosines]
+        ranked = [cosine for cosines, _, _ in near for cosine in cosines]
         if after is not None:
             highest, surely_behind = _cosines_around(after.distance_mm / MM_PER_M)
             ranked = [cosine for cosine in ranked if cosine <= highest]
@@ -191,7 +187,7 @@ class PlaceTree:
                     cosine if zone_id in zones else NOWHERE
                     for cosine, zone_id in zip(cosines, band.zone_ids[begin:end], strict=True)
                 ]
-            near.append(_Near(cosines, band, begin))
+            near.append((cosines, band, begin))
         return near
 
 
