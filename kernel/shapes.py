@@ -12,7 +12,7 @@ from uuid import UUID
 
 import orjson
 
-SHAPES_KNOWN_MAX = 1_024
+SHAPES_KNOWN_MAX = 256
 
 
 class Written(NamedTuple):
