@@ -54,12 +54,13 @@ export const CARDS = {
 
 export const LOCK_USER = { name: 'lock_user', text: 'SELECT id FROM user_account WHERE id = $1 FOR UPDATE' };
 
-// A statement of its own behind the lock: one that had begun before would not see what the lock waited for.
+// A statement of its own behind the lock: one that had begun before would not see what the lock waited for. With the
+// states in a condition, PostgreSQL reads the unpaid orders of all users.
 export const FACTS = {
   name: 'facts',
   text: `SELECT known.input_hash, known.result_id, card.id AS card_id, card.brand, card.number_tail,
-      (SELECT count(*) FROM recharge_order
-        WHERE user_id = $1 AND state IN ('PENDING_PAYMENT', 'PAYING')) AS unpaid,
+      (SELECT count(*) FROM (VALUES ('PENDING_PAYMENT'), ('PAYING')) AS open (state)
+        JOIN recharge_order AS mine ON mine.user_id = $1 AND mine.state = open.state) AS unpaid,
       (SELECT coalesce(sum(amount_fen), 0) FROM recharge_order
         WHERE user_id = $1 AND created_at >= $4 AND state <> 'FAILED') AS spent_fen
     FROM (SELECT 1) AS one
