@@ -18,7 +18,7 @@ from domain.identity.queries import lock_user
 from domain.identity.viewer import Viewer
 from domain.offers import operations as offers
 from domain.orders import creation_facts, for_organisations, trying, writing
-from domain.orders.creation_facts import CreationFacts, Question
+from domain.orders.creation_facts import CreationFacts, Question, text_of
 from domain.orders.policy import Policy
 from domain.orders.transitions import creation_of
 from domain.orders.trying import Trying
@@ -231,8 +231,8 @@ def _new(making: Making, order: RechargeOrder) -> NewOrder:
         "refund_state": order.refund_state,
         "review_state": order.review_state,
         "review_reason": order.review_reason,
-        "pay_deadline_at": order.pay_deadline_at,
-        "made_at": order.created_at,
+        "pay_deadline_at": text_of(order.pay_deadline_at),
+        "made_at": text_of(order.created_at),
         "key_id": key_id,
         "operation": wanted.operation,
         "key": wanted.key,

@@ -7,7 +7,8 @@ writes in one transaction, which is alone from its beginning.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -113,6 +114,15 @@ async def read(question: Question) -> CreationFacts:
     """Return the facts as of one moment."""
     (row,) = await fetch(READ, *question)
     return facts_of(row)
+
+
+def text_of(moment: datetime) -> str:
+    """Return a moment as SQLite keeps it; PostgreSQL reads that as well."""
+    return moment.astimezone(UTC).isoformat(" ")
+
+
+# It is the same day for everybody, and all day long.
+text_of_day = lru_cache(maxsize=8)(text_of)
 
 
 def text_of_json(value: object) -> str:

@@ -8,9 +8,9 @@ transaction by itself, for everybody who tries at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from domain.account.rules import OwnLimits
 from domain.events import signals
@@ -19,6 +19,8 @@ from domain.orders.creation_facts import (
     Question,
     facts_for,
     facts_of,
+    text_of,
+    text_of_day,
     text_of_json,
 )
 from domain.orders.writing import COLUMNS, INSERTS_POSTGRES, TURN_OF_USER, NewOrder
@@ -41,18 +43,12 @@ ASKED = {
     "own_per_recharge_fen": "bigint",
     "own_per_day_fen": "bigint",
 }
-# Who asks alone gives each value by itself, which takes PostgreSQL less than a list of one.
-ONE = "SELECT " + ", ".join(
-    f"${place}::{'text::' * (kind == 'jsonb')}{kind} AS {name}" for place, (name, kind) in enumerate(ASKED.items(), 1)
-)
 # The planner takes such a list for a hundred rows, for which it reads whole tables; and where it does not know the
 # limit it makes a plan for each execution, which takes longer than the statement.
-SEVERAL = f"""SELECT * FROM jsonb_to_recordset($1::text::jsonb) AS asked (
-        {", ".join(f"{name} {kind}" for name, kind in ASKED.items())}
-    ) LIMIT {AT_ONCE_MAX}"""  # noqa: S608 -- put together from literals of these files.
 TRYING = f"""
 WITH asked AS MATERIALIZED (
-    {{asked}}
+    SELECT * FROM jsonb_to_recordset($1::text::jsonb) AS asked ({", ".join(f"{k} {v}" for k, v in ASKED.items())})
+    LIMIT {{limit}}
 ), found AS MATERIALIZED (
 {facts_for("asked", besides=", asked.number, asked.user_id")}
 ), fit AS MATERIALIZED (
@@ -67,8 +63,7 @@ WITH asked AS MATERIALIZED (
 SELECT found.*, turned.id IS NOT NULL AS written
 FROM found JOIN asked ON asked.number = found.number LEFT JOIN turned ON turned.id = asked.id ORDER BY found.number
 """  # noqa: S608 -- put together from literals of these files.
-TRY_ONE, TRY = TRYING.format(asked=ONE), TRYING.format(asked=SEVERAL)
-DOCUMENTS = tuple(name for name, kind in ASKED.items() if kind == "jsonb")
+TRY_ONE, TRY = (TRYING.format(limit=each) for each in (1, AT_ONCE_MAX))
 
 
 class Tried(NamedTuple):
@@ -89,12 +84,10 @@ class Trying:
 
 
 async def _try_together(orders: Sequence[Trying]) -> list[Tried]:
-    asked = [_asked(number, each) for number, each in enumerate(orders)]
+    text = text_of_json([_asked(number, each) for number, each in enumerate(orders)])
+    statement = TRY_ONE if len(orders) == 1 else TRY
     with of_users(*(each.new.user_id for each in orders)):
-        if len(asked) == 1:
-            rows = await write_alone(TRY_ONE, *_arguments(asked[0]))
-        else:
-            rows = await write_alone(TRY, text_of_json(asked))
+        rows = await write_alone(statement, text)
     tried = [Tried(facts_of(row), row["written"]) for row in rows]
     if any(each.written for each in tried):
         # The work that is written with an order is not due yet.
@@ -102,18 +95,13 @@ async def _try_together(orders: Sequence[Trying]) -> list[Tried]:
     return tried
 
 
-def _arguments(asked: dict[str, Any]) -> Iterable[Any]:
-    asked.update((name, text_of_json(asked[name])) for name in DOCUMENTS)
-    return map(asked.__getitem__, ASKED)
-
-
-def _asked(number: int, order: Trying) -> dict[str, Any]:
+def _asked(number: int, order: Trying) -> dict[str, object]:
     question, room, own = order.question, order.room, order.own
     return {
         **order.new.values,
         "number": number,
-        "day": question.day,
-        "since": question.since,
+        "day": text_of_day(question.day),
+        "since": text_of(question.since),
         "spent_today_max_fen": room.spent_today_max_fen,
         "unpaid_orders_max": room.unpaid_orders_max,
         "unreviewed_max_fen": room.unreviewed_max_fen,

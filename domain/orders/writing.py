@@ -8,11 +8,9 @@ its own run in the transaction that read the facts.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from tortoise import Tortoise
 
 from domain.events import signals
@@ -119,14 +117,5 @@ async def write(new: NewOrder, *, turn: str) -> bool:
             text = text_of_json([{**new.values, "turn": turn}])
             return bool(await connection.execute_query_dict(WRITE_POSTGRES, [text]))
         for statement in WRITES_SQLITE:
-            await connection.execute_query(statement, [_text_for_sqlite(new.values)])
+            await connection.execute_query(statement, [text_of_json(new.values)])
     return True
-
-
-def _text_for_sqlite(values: dict[str, Any]) -> str:
-    """Return the values as JSON, in which moments are written as the tables hold them."""
-    return orjson.dumps(values, default=_as_kept, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
-
-
-def _as_kept(value: object) -> str:
-    return value.astimezone(UTC).isoformat(" ") if isinstance(value, datetime) else str(value)

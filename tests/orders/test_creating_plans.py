@@ -56,7 +56,7 @@ async def test_the_unpaid_orders_of_others_are_not_read(postgres: None) -> None:
 async def plan_of(statement: str) -> str:
     """Return the plan for whatever is asked."""
     connection = Tortoise.get_connection("default")
-    nothing = ", ".join("NULL" for _ in set(re.findall(r"\$\d+", statement)))
+    nothing = ", ".join("NULL" for _ in set(re.findall(r"\$\d", statement)))
     await connection.execute_script(f"SET LOCAL plan_cache_mode = force_generic_plan; PREPARE asked AS {statement}")
     rows = await connection.execute_query_dict(f"EXPLAIN EXECUTE asked ({nothing})")
     await connection.execute_script("DEALLOCATE asked")
