@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from domain.account.rules import OwnLimits, check_own_limits
+from domain.account.rules import check_own_limits
 from domain.cards import queries as cards
 from domain.cards.facts import CardFacts
 from domain.cards.queries import CardNotFound
@@ -17,14 +17,12 @@ from domain.identity.idempotency import IdempotencyConflict
 from domain.identity.queries import lock_user
 from domain.identity.viewer import Viewer
 from domain.offers import operations as offers
-from domain.orders import creation_facts, for_organisations, trying, writing
+from domain.orders import creation_facts, for_organisations, writing
 from domain.orders.creation_facts import CreationFacts, Question, text_of
 from domain.orders.policy import Policy
 from domain.orders.transitions import creation_of
-from domain.orders.trying import Trying
 from domain.orders.writing import NewOrder
 from domain.risk import rules as risk
-from domain.risk.rules import Room
 from domain.work.operations import PAYLOADS, Kind
 from kernel.clock import start_of_business_day
 from kernel.errors import YoukaError
@@ -39,9 +37,6 @@ from models.organisations import OrganisationMember
 
 # What the work that ends an order is told; nobody looks at it again before it is written.
 assert PAYLOADS[Kind.EXPIRE_ORDER] == {"order_id": UUID}
-
-
-NO_OWN_LIMITS = OwnLimits()
 
 
 class PriceChanged(YoukaError):
@@ -109,37 +104,26 @@ Made = Created | UUID
 async def at_once(making: Making) -> Made | None:
     """Make an order for a card of the viewer's own without the user's lock; None where that takes the lock after all.
 
-    That is where somebody else takes the user's turn, an organisation has a say, or another price was quoted. Raises
-    what `in_turn` raises.
+    That is where somebody else takes the user's turn, or an organisation has a say. Raises what `in_turn` raises.
     """
-    if making.wanted.quoted is not None and making.wanted.quoted != making.price:
+    joins = making.policy.joins_loads
+    question = _question(making)
+    found = await (creation_facts.together.load(question) if joins else creation_facts.alone(question))
+    known = _known(making, found)
+    if known:
+        return known
+    card = found.card
+    if card and card.organisation_id is not None:
         return None
-    room, reason = risk.room_for(making.amount, making.policy.limits)
+    if card is None or card.user_id != making.viewer.user_id:
+        raise CardNotFound
+    order = _order(making, _review_reason(making, found), None)
     try:
-        made = await _tried(making, room, reason, NO_OWN_LIMITS)
-        if isinstance(made, Created):
-            return made
-        known = _known(making, made)
-        if known:
-            return known
-        card = made.card
-        if card and card.organisation_id is not None:
-            return None
-        if card is None or card.user_id != making.viewer.user_id:
-            raise CardNotFound
-        reason = _review_reason(making, made)
-        made = await _tried(making, risk.room_of(made.risk, reason), reason, made.own)
+        new = _new(making, order, found.turn)
+        written = await (writing.together.load(new) if joins else writing.alone(new))
     except NotWritten:
         return None
-    return made if isinstance(made, Created) else None
-
-
-async def _tried(making: Making, room: Room, reason: ReviewReason | None, own: OwnLimits) -> Created | CreationFacts:
-    """Write the order where that leaves it no less than its room, or else return what was found. Raises NotWritten."""
-    order = _order(making, reason, None)
-    wanted = Trying(_question(making), _new(making, order), room, own)
-    found, written = await (trying.together.load(wanted) if making.policy.joins_loads else trying.alone(wanted))
-    return Created(order, found.card.facts if found.card else None) if written else found
+    return Created(order, card.facts) if written else None
 
 
 @transactional
@@ -151,7 +135,7 @@ async def in_turn(making: Making) -> Made:
     """
     viewer, offer, now = making.viewer, making.offer, making.now
     await lock_user(viewer=viewer)
-    found = await creation_facts.read(_question(making))
+    (found,) = await creation_facts.read([_question(making)])
     known = _known(making, found)
     if known:
         return known
@@ -161,7 +145,7 @@ async def in_turn(making: Making) -> Made:
     order = _order(making, reason, member)
     if offer:
         await offers.reserve(offer=offer, order_id=order.id, user_id=viewer.user_id, brand=card.brand, now=now)
-    written = await writing.write(_new(making, order), turn=found.turn)
+    written = await writing.write(_new(making, order, found.turn))
     assert written, "the user is locked"
     return Created(order)
 
@@ -214,10 +198,11 @@ def _order(making: Making, reason: ReviewReason | None, member: OrganisationMemb
     return row_of(RechargeOrder, values)
 
 
-def _new(making: Making, order: RechargeOrder) -> NewOrder:
+def _new(making: Making, order: RechargeOrder, turn: str) -> NewOrder:
     order_id, wanted = str(order.id), making.wanted
     key_id, job_id, step_id = new_ids(3)
     values = {
+        "turn": turn,
         "id": order_id,
         "user_id": order.user_id,
         "card_id": order.card_id,

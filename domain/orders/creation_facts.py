@@ -1,4 +1,4 @@
-"""What the rules look at before an order is made, read in one statement, which may go on and write it (see `trying`).
+"""What the rules look at before an order is made, read in one statement for everybody who asks at a time.
 
 The facts hold while the order's user has not taken another turn (see `domain.identity.queries.lock_user`): `turn` is
 PostgreSQL's own mark of the last change of the user's row, and whoever writes the order compares it. SQLite reads and
@@ -7,6 +7,7 @@ writes in one transaction, which is alone from its beginning.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -17,6 +18,7 @@ import orjson
 from domain.account.rules import OwnLimits
 from domain.cards.facts import BRANDS, CardFacts
 from domain.risk.rules import Facts
+from models.joining import Joined
 from models.lean import Row, Statement, fetch, read_uuid
 from models.moments import read_kept, read_kept_or_none, shown
 
@@ -41,7 +43,7 @@ SELECT known.input_hash, known.result_id,
     (SELECT COALESCE(SUM(other.amount_fen), 0) FROM fuel_card twin JOIN recharge_order other ON other.card_id = twin.id
         WHERE twin.number_digest = card.number_digest AND other.created_at > asked.since
         AND other.state <> 'FAILED' AND other.review_state = 'NONE') AS unreviewed_of_card_fen,
-    {{turn}} AS turn{{besides}}
+    {{turn}} AS turn
 FROM {{asked}}
 LEFT JOIN user_account account ON account.id = asked.user_id
 LEFT JOIN idempotency_key known
@@ -50,25 +52,32 @@ LEFT JOIN fuel_card card ON card.id = asked.card_id AND card.unbound_at IS NULL
 LEFT JOIN spending_limits own ON own.user_id = asked.user_id
 ORDER BY asked.number
 """  # noqa: S608 -- put together from literals of this file.
-TURN_POSTGRES = "account.xmin::text"
+# The planner takes such a list for a hundred rows, for which it reads whole tables; and where it does not know the
+# limit it makes a plan for each execution, which takes longer than the statement.
 ASKED_POSTGRES = """(
-    SELECT 0 AS number, $1::uuid AS user_id, $2::uuid AS card_id, $3::text AS operation, $4::text AS key,
-        $5::timestamptz AS day, $6::timestamptz AS since
+    SELECT * FROM jsonb_to_recordset($1::text::jsonb) AS asked (
+        number int, user_id uuid, card_id uuid, operation text, key text, day timestamptz, since timestamptz
+    ) LIMIT {limit}
 ) AS asked"""
 ASKED_SQLITE = """(
-    SELECT 0 AS number, ?1 AS user_id, ?2 AS card_id, ?3 AS operation, ?4 AS key, ?5 AS day, ?6 AS since
+    SELECT key AS number, json_extract(value, '$.user_id') AS user_id, json_extract(value, '$.card_id') AS card_id,
+        json_extract(value, '$.operation') AS operation, json_extract(value, '$.key') AS key,
+        json_extract(value, '$.day') AS day, json_extract(value, '$.since') AS since
+    FROM json_each(?1) LIMIT {limit}
 ) AS asked"""
+SHOWN, KEPT = ", ".join(map(shown, MOMENTS)), ", ".join(MOMENTS)
+# More than these wait for the next statement.
+AT_ONCE_MAX = 20
 
 
-def facts_for(asked: str, *, besides: str = "") -> str:
-    """Return PostgreSQL's statement for what stands in `asked`; `besides` are columns behind those of the facts."""
-    return FACTS.format(asked=asked, moments=", ".join(map(shown, MOMENTS)), turn=TURN_POSTGRES, besides=besides)
+def _reading(limit: int) -> Statement:
+    return Statement(
+        postgres=FACTS.format(asked=ASKED_POSTGRES.format(limit=limit), moments=SHOWN, turn="account.xmin::text"),
+        sqlite=FACTS.format(asked=ASKED_SQLITE.format(limit=limit), moments=KEPT, turn="''"),
+    )
 
 
-READ = Statement(
-    postgres=facts_for(ASKED_POSTGRES),
-    sqlite=FACTS.format(asked=ASKED_SQLITE, moments=", ".join(MOMENTS), turn="''", besides=""),
-)
+READ_ONE, READ = _reading(1), _reading(AT_ONCE_MAX)
 
 
 class Question(NamedTuple):
@@ -110,10 +119,32 @@ class CreationFacts(NamedTuple):
     risk: Facts
 
 
-async def read(question: Question) -> CreationFacts:
-    """Return the facts as of one moment."""
-    (row,) = await fetch(READ, *question)
-    return facts_of(row)
+async def read(questions: Sequence[Question]) -> list[CreationFacts]:
+    """Return the facts for each question, in their order and as of one moment. There are up to AT_ONCE_MAX."""
+    assert len(questions) <= AT_ONCE_MAX
+    asked = [
+        {
+            "number": number,
+            "user_id": each.user_id,
+            "card_id": each.card_id,
+            "operation": each.operation,
+            "key": each.key,
+            "day": _text_of_day(each.day),
+            "since": text_of(each.since),
+        }
+        for number, each in enumerate(questions)
+    ]
+    statement = READ_ONE if len(asked) == 1 else READ
+    return [_facts(row) for row in await fetch(statement, text_of_json(asked))]
+
+
+# Who asks beside others is answered with them.
+together: Joined[Question, CreationFacts] = Joined(read, keys_max=AT_ONCE_MAX)
+
+
+async def alone(question: Question) -> CreationFacts:
+    (found,) = await read([question])
+    return found
 
 
 def text_of(moment: datetime) -> str:
@@ -122,7 +153,7 @@ def text_of(moment: datetime) -> str:
 
 
 # It is the same day for everybody, and all day long.
-text_of_day = lru_cache(maxsize=8)(text_of)
+_text_of_day = lru_cache(maxsize=8)(text_of)
 
 
 def text_of_json(value: object) -> str:
@@ -130,11 +161,10 @@ def text_of_json(value: object) -> str:
     return orjson.dumps(value, default=str).decode()
 
 
-def facts_of(row: Row) -> CreationFacts:
-    """Return what a row says that begins with the columns of the facts."""
+def _facts(row: Row) -> CreationFacts:
     (
         input_hash, result_id, card_id, card_user_id, organisation_id, brand, tail, created_at, checked_at,
-        per_recharge_fen, per_day_fen, spent_today_fen, unpaid_orders, of_user_fen, of_card_fen, turn, *_,
+        per_recharge_fen, per_day_fen, spent_today_fen, unpaid_orders, of_user_fen, of_card_fen, turn,
     ) = row  # fmt: skip
     card = None
     if card_id is not None:

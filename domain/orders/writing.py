@@ -1,12 +1,14 @@
 """Writing a new order with all that belongs to it: its key, its first step, its event, and the work that ends it.
 
-On PostgreSQL this is one statement, or the end of the one that has read the facts (see `trying`). An order is written
-where its user has not taken a turn since the facts were read, and has nothing under way. SQLite has no such statement;
-its own run in the transaction that read the facts.
+On PostgreSQL this is one statement, which is a transaction by itself, for everybody who writes at a time. An order is
+written where its user has not taken a turn since the facts were read, and has nothing under way (see `creation_facts`);
+the others are left out, without waiting, and nothing of theirs is written. SQLite has no such statement; its own run in
+the transaction that read the facts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -14,14 +16,17 @@ from uuid import UUID
 from tortoise import Tortoise
 
 from domain.events import signals
-from domain.orders.creation_facts import text_of_json
+from domain.orders.creation_facts import AT_ONCE_MAX, text_of_json
 from models.changes import of_users
-from models.database import after_commit, dialect
+from models.database import after_commit, dialect, to_its_end
+from models.joining import Joined
+from models.lean_transactions import write_alone
 
 # What is written, and of which type; each order is an object of these.
 COLUMNS = {
     "id": "uuid",
     "user_id": "uuid",
+    "turn": "text",
     "card_id": "uuid",
     "offer_id": "uuid",
     "organisation_id": "uuid",
@@ -71,25 +76,23 @@ INSERTS = (
     """INSERT INTO job (id, kind, key, payload, due_at, attempts, created_at)
     SELECT job_id, job_kind, job_key, job, pay_deadline_at, 0, made_at FROM new""",
 )
-# A user's row that is held by somebody else is not waited for: all the others of the statement would wait as well.
-TURN_OF_USER = """held AS MATERIALIZED (
-    SELECT {asked}.id, account.id AS account_id FROM {asked} JOIN user_account account ON account.id = {asked}.user_id
-    WHERE account.xmin::text = {asked}.turn FOR NO KEY UPDATE OF account SKIP LOCKED
+# A user's row that is held by somebody else is not waited for: all the others of the statement would wait as well. The
+# limit is for the planner, as in `creation_facts`.
+WRITING_POSTGRES = f"""
+WITH asked AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset($1::text::jsonb) AS asked ({", ".join(f"{k} {v}" for k, v in COLUMNS.items())})
+    LIMIT {{limit}}
+), held AS MATERIALIZED (
+    SELECT asked.id, account.id AS account_id FROM asked JOIN user_account account ON account.id = asked.user_id
+    WHERE account.xmin::text = asked.turn FOR NO KEY UPDATE OF account SKIP LOCKED
 ), turned AS (
     UPDATE user_account SET created_at = created_at FROM held WHERE user_account.id = held.account_id RETURNING held.id
 ), new AS MATERIALIZED (
     SELECT asked.* FROM asked JOIN turned ON turned.id = asked.id
-)"""
-INSERTS_POSTGRES = ", ".join(f"insert_{number} AS ({each})" for number, each in enumerate(INSERTS))
-# The limit is for the planner, as in `trying`.
-WRITE_POSTGRES = f"""
-WITH asked AS MATERIALIZED (
-    SELECT * FROM jsonb_to_recordset($1::text::jsonb) AS asked (
-        turn text, {", ".join(f"{k} {v}" for k, v in COLUMNS.items())}
-    ) LIMIT 1
-), {TURN_OF_USER.format(asked="asked")}, {INSERTS_POSTGRES}
+), {", ".join(f"insert_{number} AS ({each})" for number, each in enumerate(INSERTS))}
 SELECT id FROM new
 """  # noqa: S608 -- put together from literals of this file.
+WRITE_ONE_POSTGRES, WRITE_POSTGRES = (WRITING_POSTGRES.format(limit=each) for each in (1, AT_ONCE_MAX))
 NEW_SQLITE = f"""
 WITH new AS (SELECT {", ".join(f"json_extract(?1, '$.{name}') AS {name}" for name in COLUMNS)})
 """
@@ -105,17 +108,37 @@ class NewOrder:
     values: dict[str, Any]
 
 
-async def write(new: NewOrder, *, turn: str) -> bool:
-    """Write the order in the current transaction, which holds the user; say whether `turn` was the user's still.
+async def write(new: NewOrder) -> bool:
+    """Write the order in the current transaction, which holds the user; say whether it still had the turn of its facts.
 
     Raises IntegrityError.
     """
     connection = Tortoise.get_connection("default")
+    text = text_of_json([new.values] if dialect() == "postgres" else new.values)
     after_commit(signals.notify_relays)
     with of_users(new.user_id):
         if dialect() == "postgres":
-            text = text_of_json([{**new.values, "turn": turn}])
-            return bool(await connection.execute_query_dict(WRITE_POSTGRES, [text]))
+            return bool(await connection.execute_query_dict(WRITE_ONE_POSTGRES, [text]))
         for statement in WRITES_SQLITE:
-            await connection.execute_query(statement, [text_of_json(new.values)])
+            await connection.execute_query(statement, [text])
     return True
+
+
+async def _write_together(orders: Sequence[NewOrder]) -> list[bool]:
+    text = text_of_json([each.values for each in orders])
+    statement = WRITE_ONE_POSTGRES if len(orders) == 1 else WRITE_POSTGRES
+    with of_users(*(each.user_id for each in orders)):
+        written = {row["id"] for row in await write_alone(statement, text)}
+    if written:
+        # The work that is written with an order is not due yet.
+        signals.notify_relays()
+    return [each.id in written for each in orders]
+
+
+# Says whether each order was written. It is in the database for good before anybody hears of it.
+together: Joined[NewOrder, bool] = Joined(_write_together, keys_max=AT_ONCE_MAX)
+
+
+async def alone(order: NewOrder) -> bool:
+    (written,) = await to_its_end(_write_together([order]), name="order")
+    return written

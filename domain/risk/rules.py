@@ -109,15 +109,6 @@ class Facts:
     unreviewed_fen: int
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
-    """The worst facts with which an order is made as it is; `unreviewed_max_fen` is None where they do not matter."""
-
-    spent_today_max_fen: int
-    unpaid_orders_max: int
-    unreviewed_max_fen: int | None
-
-
 def amount_of(yuan: Decimal) -> Money:
     """Return the amount in fen. Raises AmountFractionOfFen or AmountNotPositive."""
     try:
@@ -152,22 +143,6 @@ def review_reason(amount: Money, facts: Facts, limits: Limits) -> ReviewReason |
     if facts.unreviewed_fen + amount.fen > limits.review_above_fen:
         return ReviewReason.SPLIT_ORDERS
     return None
-
-
-def room_for(amount: Money, limits: Limits) -> tuple[Room, ReviewReason | None]:
-    """Return with which facts `check_facts` lets an order pass, with the reason for a review that is returned too."""
-    large = amount.fen > limits.review_above_fen
-    room = Room(
-        spent_today_max_fen=limits.daily_max_fen - amount.fen,
-        unpaid_orders_max=limits.unpaid_orders_max - 1,
-        unreviewed_max_fen=None if large else limits.review_above_fen - amount.fen,
-    )
-    return room, ReviewReason.LARGE_AMOUNT if large else None
-
-
-def room_of(facts: Facts, reason: ReviewReason | None) -> Room:
-    """Return the room for an order that may be made with these facts, and has this reason for a review."""
-    return Room(facts.spent_today_fen, facts.unpaid_orders, None if reason else facts.unreviewed_fen)
 
 
 def check_top_up(amount: Money, *, balance: Money, limits: Limits) -> None:

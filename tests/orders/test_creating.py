@@ -8,7 +8,6 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
-from tortoise import Tortoise
 
 from domain.account import spending
 from domain.account.rules import OwnLimitExceeded, OwnLimits
@@ -16,7 +15,7 @@ from domain.cards.queries import CardNotFound
 from domain.events import signals
 from domain.identity.idempotency import IdempotencyConflict
 from domain.identity.queries import lock_user
-from domain.orders import audit, creating, trying, unbinding, writing
+from domain.orders import audit, creating, creation_facts, unbinding, writing
 from domain.orders.creating import Making
 from domain.risk.rules import DailyLimitExceeded, TooManyUnpaidOrders
 from domain.step_up.rules import Content
@@ -60,40 +59,18 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
     return Turns(monkeypatch)
 
 
-HOLD = "pg_advisory_xact_lock(7001)"
-HELD_UP = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 7001 AND NOT granted"
-
-
 def once_the_facts_are_read(patch: pytest.MonkeyPatch, between: Between) -> None:
-    """Let something happen while the next order's statement has looked at the facts, and not yet at the user."""
-    quick, looks = trying.TRY_ONE, "WHERE found.input_hash IS NULL"
-    assert looks in quick
-    try_together = trying._try_together
+    """Let something happen between the facts of the next order and its writing."""
+    load = creation_facts.together.load
 
-    held, leave = asyncio.Event(), asyncio.Event()
+    class Once:
+        async def load(self, question: creation_facts.Question) -> creation_facts.CreationFacts:
+            patch.setattr(creation_facts, "together", Joined(creation_facts.read))
+            found = await load(question)
+            await between()
+            return found
 
-    @transactional
-    async def hold() -> None:
-        await Tortoise.get_connection("default").execute_query(f"SELECT {HOLD}")
-        held.set()
-        await leave.wait()
-
-    async def try_slowly(orders: list[trying.Trying]) -> list[trying.Tried]:
-        holding = asyncio.create_task(hold())
-        await held.wait()
-        patch.setattr(trying, "TRY_ONE", quick.replace(looks, f"{looks} AND {HOLD}::text = ''"))
-        tried = asyncio.create_task(try_together(orders))
-        while not await Tortoise.get_connection("default").execute_query_dict(HELD_UP):
-            assert not tried.done()
-            await asyncio.sleep(0.005)
-        patch.setattr(trying, "TRY_ONE", quick)
-        patch.setattr(trying, "together", Joined(try_together))
-        await between()
-        leave.set()
-        await holding
-        return await tried
-
-    patch.setattr(trying, "together", Joined(try_slowly))
+    patch.setattr(creation_facts, "together", Once())
 
 
 class TestBetweenFactsAndWriting:
@@ -211,11 +188,11 @@ class TestTogether:
         cards = [await create_card(each) for each in viewers]
         sizes: list[int] = []
 
-        async def counted(orders: list[trying.Trying]) -> list[trying.Tried]:
+        async def counted(orders: list[writing.NewOrder]) -> list[bool]:
             sizes.append(len(orders))
-            return await trying._try_together(orders)
+            return await writing._write_together(orders)
 
-        monkeypatch.setattr(trying, "together", Joined(counted))
+        monkeypatch.setattr(writing, "together", Joined(counted))
         made = await asyncio.gather(*map(create_order, viewers, cards))
         assert sum(sizes) == 20
         assert len(sizes) < 10
@@ -225,24 +202,29 @@ class TestTogether:
         await assert_audits_find_nothing()
         assert await audit.findings() == []
 
-    async def test_each_has_a_statement_of_its_own_where_loads_are_not_joined(
+    async def test_each_has_statements_of_its_own_where_loads_are_not_joined(
         self, postgres: None, monkeypatch: pytest.MonkeyPatch, turns: Turns
     ) -> None:
         viewers = [await create_viewer() for _ in range(6)]
         cards = [await create_card(each) for each in viewers]
         sizes: list[int] = []
-        try_together = trying._try_together
+        write, read = writing._write_together, creation_facts.read
 
-        async def counted(orders: Sequence[trying.Trying]) -> list[trying.Tried]:
+        async def counted(orders: Sequence[writing.NewOrder]) -> list[bool]:
             sizes.append(len(orders))
-            return await try_together(orders)
+            return await write(orders)
 
-        monkeypatch.setattr(trying, "_try_together", counted)
+        async def asked(questions: Sequence[creation_facts.Question]) -> list[creation_facts.CreationFacts]:
+            sizes.append(len(questions))
+            return await read(questions)
+
+        monkeypatch.setattr(writing, "_write_together", counted)
+        monkeypatch.setattr(creation_facts, "read", asked)
         policy = replace(POLICY, joins_loads=False)
         made = await asyncio.gather(
-            *(create_order(*each, yuan="10.00", policy=policy) for each in zip(viewers, cards, strict=True))
+            *(create_order(viewer, card, policy=policy) for viewer, card in zip(viewers, cards, strict=True))
         )
-        assert sizes == [1] * 6
+        assert sizes == [1] * 12
         assert turns.taken == 0
         assert [each.user_id for each in made] == [each.user_id for each in viewers]
 
@@ -251,14 +233,14 @@ class TestTogether:
     ) -> None:
         viewer = await create_viewer()
         card = await create_card(viewer)
-        try_together, begun = trying._try_together, asyncio.Event()
+        write, begun = writing._write_together, asyncio.Event()
 
-        async def begins(orders: Sequence[trying.Trying]) -> list[trying.Tried]:
+        async def begins(orders: Sequence[writing.NewOrder]) -> list[bool]:
             begun.set()
             await asyncio.sleep(0)
-            return await try_together(orders)
+            return await write(orders)
 
-        monkeypatch.setattr(trying, "_try_together", begins)
+        monkeypatch.setattr(writing, "_write_together", begins)
         making = asyncio.create_task(create_order(viewer, card, policy=replace(POLICY, joins_loads=False)))
         await begun.wait()
         making.cancel()
@@ -268,7 +250,7 @@ class TestTogether:
         assert await RechargeOrder.all().count() == await Event.all().count() == 1
 
     async def test_more_than_fit_in_one_statement_are_written_by_several(self, postgres: None, turns: Turns) -> None:
-        viewers = [await create_viewer() for _ in range(2 * trying.AT_ONCE_MAX + 3)]
+        viewers = [await create_viewer() for _ in range(2 * creation_facts.AT_ONCE_MAX + 3)]
         cards = [await create_card(each) for each in viewers]
         made = await asyncio.gather(*map(create_order, viewers, cards))
         assert [each.user_id for each in made] == [each.user_id for each in viewers]
@@ -323,8 +305,8 @@ class TestTogether:
         cards = [await create_card(each) for each in viewers]
         new = creating._new
 
-        def spoilt(making: Making, order: RechargeOrder) -> writing.NewOrder:
-            made = new(making, order)
+        def spoilt(making: Making, order: RechargeOrder, turn: str) -> writing.NewOrder:
+            made = new(making, order, turn)
             if making.viewer is viewers[1]:
                 made.values["amount_fen"] = 0
             return made

@@ -184,7 +184,7 @@ class TestRules:
         none = creation_facts.Question(
             twin.user_id, None, operations.CREATE, "some-other-key", day, now + timedelta(days=1)
         )
-        found, other = await creation_facts.read(question), await creation_facts.read(none)
+        found, other = await creation_facts.read([question, none])
         assert (found.risk.spent_today_fen, found.risk.unpaid_orders) == (20_000, 3)
         assert found.risk.unreviewed_fen == 70_000
         assert found.card == creation_facts.BoundCard(viewer.user_id, (await card_facts.by_ids([card.id]))[card.id])

@@ -5,11 +5,9 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from domain.risk import rules
-from domain.risk.rules import Facts, Limits, Room
+from domain.risk.rules import Facts, Limits
 from kernel.errors import YoukaError
 from kernel.money import Money
 from kernel.states import ReviewReason
@@ -91,44 +89,3 @@ def test_a_wallet_takes_only_so_much() -> None:
     with pytest.raises(rules.WalletTooFull) as full:
         rules.check_top_up(Money(50_000), balance=Money(30_001), limits=LIMITS)
     assert full.value.values["maximum"] == Money(49_999)
-
-
-SOME_FEN = st.integers(0, 5)
-SOME_FACTS = st.builds(Facts, SOME_FEN, SOME_FEN, SOME_FEN)
-SOME_LIMITS = st.builds(
-    replace, st.just(LIMITS), daily_max_fen=SOME_FEN, unpaid_orders_max=SOME_FEN, review_above_fen=SOME_FEN
-)
-
-
-def has(room: Room, facts: Facts) -> bool:
-    """Say what the statement says that writes an order."""
-    return (
-        facts.spent_today_fen <= room.spent_today_max_fen
-        and facts.unpaid_orders <= room.unpaid_orders_max
-        and (room.unreviewed_max_fen is None or facts.unreviewed_fen <= room.unreviewed_max_fen)
-    )
-
-
-@given(amount=st.integers(1, 5).map(Money), facts=SOME_FACTS, limits=SOME_LIMITS)
-def test_the_room_for_an_order_is_what_the_rules_leave(amount: Money, facts: Facts, limits: Limits) -> None:
-    room, reason = rules.room_for(amount, limits)
-    try:
-        rules.check_facts(amount, facts, limits)
-    except YoukaError:
-        assert not has(room, facts)
-    else:
-        found = rules.review_reason(amount, facts, limits)
-        assert has(room, facts) == (found == reason)
-        assert has(rules.room_of(facts, found), facts)
-
-
-@given(amount=st.integers(1, 5).map(Money), facts=SOME_FACTS, worse=SOME_FACTS, limits=SOME_LIMITS)
-def test_what_has_room_beside_facts_passes_like_them(amount: Money, facts: Facts, worse: Facts, limits: Limits) -> None:
-    try:
-        rules.check_facts(amount, facts, limits)
-    except YoukaError:
-        return
-    reason = rules.review_reason(amount, facts, limits)
-    if has(rules.room_of(facts, reason), worse):
-        rules.check_facts(amount, worse, limits)
-        assert reason or rules.review_reason(amount, worse, limits) is None
