@@ -13,6 +13,7 @@ from uuid import UUID
 import orjson
 
 SHAPES_KNOWN_MAX = 256
+COUNTS_KNOWN_MAX = 64
 
 
 class Written(NamedTuple):
@@ -36,7 +37,7 @@ class Shape:
     counted once for the object.
     """
 
-    __slots__ = ("counts", "fields", "items", "json", "more", "types")
+    __slots__ = ("_counted", "counts", "fields", "items", "json", "more", "types")
 
     def __init__(
         self,
@@ -48,6 +49,8 @@ class Shape:
     ) -> None:
         self.json, self.items, self.counts, self.more = json, items, counts, more
         self.fields, self.types = counted
+        # Rows of a statement mostly have the same of what may be missing, and as many.
+        self._counted: dict[tuple[int, ...], tuple[int, int]] = {}
 
     @property
     def columns(self) -> str:
@@ -56,10 +59,18 @@ class Shape:
 
     def written(self, row_id: UUID, json: str, *counts: int) -> Written:
         """Return what the database has written of a row."""
+        counted = self._counted.get(counts)
+        if counted is None:
+            counted = self._counted[counts] = self._sum(counts)
+            if len(self._counted) > COUNTS_KNOWN_MAX:
+                self._counted.clear()
+        return Written(row_id, orjson.Fragment(json), self, *counted)
+
+    def _sum(self, counts: tuple[int, ...]) -> tuple[int, int]:
         fields, types = self.fields, self.types
         for count, (more_fields, more_types) in zip(counts, self.more, strict=True):
             fields, types = fields + count * more_fields, types + count * more_types
-        return Written(row_id, orjson.Fragment(json), self, fields, types)
+        return fields, types
 
     def listed(self, json: str, count: int) -> Written:
         """Return the list that the database has written of so many rows, none of which has more counted than others."""

@@ -112,8 +112,12 @@ class Purger:
         self._fragments.clear()
 
     def _beat(self, number: int) -> None:
+        if not self._keeps:
+            # It would not hear them again.
+            return
         now = self._clock()
-        self._sent = {each: sent for each, sent in self._sent.items() if sent > now - self._lease_s}
+        while self._sent and next(iter(self._sent.values())) <= now - self._lease_s:
+            del self._sent[next(iter(self._sent))]
         self._sent[number] = now
 
     async def _listen(self) -> None:

@@ -63,13 +63,14 @@ async def shaped(asked: Sequence[tuple[UUID, Shape]], *, now: datetime) -> list[
 
     Only PostgreSQL can, outside of transactions (`models.lean.in_one_statement`).
     """
-    by_shape: dict[Shape, list[UUID]] = {}
-    for station_id, shape in asked:
-        by_shape.setdefault(shape, []).append(station_id)
-    found: dict[tuple[UUID, Shape], Written] = {}
-    for shape, ids in by_shape.items():
-        moment = (now,) if shape.items else ()
+    found: list[Written | None] = [None] * len(asked)
+    alike: dict[Shape, list[int]] = {}
+    for place, (_, shape) in enumerate(asked):
+        alike.setdefault(shape, []).append(place)
+    for shape, places in alike.items():
+        ids, moment = [asked[place][0] for place in places], (now,) if shape.items else ()
         rows = await (fetch(_many(shape), ids, *moment) if len(ids) > 1 else fetch(_one(shape), ids[0], *moment))
-        for row in rows:
-            found[row[0], shape] = shape.written(*row)
-    return [found.get(each) for each in asked]
+        written = {row[0]: shape.written(*row) for row in rows}
+        for place, station_id in zip(places, ids, strict=True):
+            found[place] = written.get(station_id)
+    return found

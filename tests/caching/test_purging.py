@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -228,3 +229,14 @@ def test_what_is_no_purge_is_refused(message: str) -> None:
 def test_a_purge_is_read_as_it_was_written() -> None:
     tags = {purges.USERS, purges.STATIONS}
     assert purges.decode(purges.encode("a", 3, tags)) == purges.Purge("a", 3, frozenset(tags))
+
+
+@pytest.mark.parametrize(("answers", "awaited"), [(0, 0), (1_000, 10)])
+async def test_beats_are_awaited_for_as_long_as_they_count(answers: int, awaited: int) -> None:
+    """Each change is a beat, so that a busy process has many, and one that does not listen awaits none."""
+    settings = Settings(redis_url="redis://127.0.0.1:1", response_cache_deaf_max_ms=1_000)
+    ticks = itertools.count()
+    purger = Purger(TaggedCache(answers), Broadcast(backend=MemoryBackend()), settings, clock=lambda: next(ticks) / 10)
+    for number in range(100):
+        purger._beat(number)
+    assert len(purger._sent) == awaited
