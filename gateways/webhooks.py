@@ -84,10 +84,16 @@ class Resolver:
 
 
 class HttpWebhookSender:
-    """A WebhookSender over HTTP/1.1."""
+    """A WebhookSender over HTTP/1.1. `client` returns the same client each time."""
 
     def __init__(
-        self, client: httpx.AsyncClient, *, policy: UrlPolicy, resolve: Resolve, timeout_s: float, answer_size_max: int
+        self,
+        client: Callable[[], httpx.AsyncClient],
+        *,
+        policy: UrlPolicy,
+        resolve: Resolve,
+        timeout_s: float,
+        answer_size_max: int,
     ) -> None:
         self._client, self._policy, self._resolve = client, policy, resolve
         self._timeout_s, self._answer_size_max = timeout_s, answer_size_max
@@ -146,14 +152,15 @@ class HttpWebhookSender:
     async def _post_to(
         self, address: IPAddress, target: Target, headers: dict[str, str], body: bytes
     ) -> tuple[int, float | None]:
-        request = self._client.build_request(
+        client = self._client()
+        request = client.build_request(
             "POST",
             httpx.URL(scheme=target.scheme, host=str(address), port=target.port, raw_path=target.path.encode()),
             headers={**headers, "host": target.authority, "content-type": "application/json; charset=utf-8"},
             content=body,
             extensions={"sni_hostname": target.host},
         )
-        response = await self._client.send(request, stream=True)
+        response = await client.send(request, stream=True)
         try:
             await self._drain(response)
         finally:
@@ -210,15 +217,18 @@ def _tls() -> ssl.SSLContext:
 
 @asynccontextmanager
 async def sending(settings: Settings, *, resolve: Resolve | None = None) -> AsyncIterator[HttpWebhookSender]:
-    """Hold what sending takes for as long as the context lasts."""
-    async with httpx.AsyncClient(
-        trust_env=False,
-        follow_redirects=False,
-        timeout=httpx.Timeout(settings.webhook_timeout_s, connect=CONNECT_TIMEOUT_S),
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
-        headers={"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity"},
-        verify=_tls(),
-    ) as client:
+    """Hold what sending takes for as long as the context lasts.
+
+    Most processes only check addresses, and authorities take a megabyte, so the client is opened by who sends first.
+    """
+    opened: list[httpx.AsyncClient] = []
+
+    def client() -> httpx.AsyncClient:
+        if not opened:
+            opened.append(_client(settings))
+        return opened[0]
+
+    try:
         yield HttpWebhookSender(
             client,
             policy=UrlPolicy.of(settings),
@@ -226,3 +236,17 @@ async def sending(settings: Settings, *, resolve: Resolve | None = None) -> Asyn
             timeout_s=settings.webhook_timeout_s,
             answer_size_max=settings.webhook_answer_size_max_bytes,
         )
+    finally:
+        for each in opened:
+            await each.aclose()
+
+
+def _client(settings: Settings) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        trust_env=False,
+        follow_redirects=False,
+        timeout=httpx.Timeout(settings.webhook_timeout_s, connect=CONNECT_TIMEOUT_S),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+        headers={"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity"},
+        verify=_tls(),
+    )

@@ -32,7 +32,7 @@ class Written(NamedTuple):
 class Shape:
     """What is selected of an object. Equal ones are the same, so that they are told apart by identity.
 
-    `json` is an expression of type json; `items` are those for the rows of lists, by the names by which a statement has
+    `json` is an expression of its text; `items` are those for the rows of lists, by the names by which a statement has
     the lists. For each of `counts`, expressions of numbers, `more` says what is counted as often, beside what is
     counted once for the object.
     """
@@ -55,7 +55,7 @@ class Shape:
     @property
     def columns(self) -> str:
         """What a statement selects for `written`, behind the id."""
-        return ", ".join((f"({self.json})::text", *self.counts))
+        return ", ".join((self.json, *self.counts))
 
     def written(self, row_id: UUID, json: str, *counts: int) -> Written:
         """Return what the database has written of a row."""

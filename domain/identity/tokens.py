@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -27,6 +29,7 @@ CLOCK_SKEW_S = 5
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 END = datetime.max.replace(tzinfo=UTC)
 VERIFIED_KEPT_MAX = 8_192
+SCOPES_KNOWN_MAX = 256
 
 
 class TokenRefused(YoukaError):
@@ -232,11 +235,17 @@ class TokenAuthority:
         )
 
 
+@lru_cache(maxsize=SCOPES_KNOWN_MAX)
+def _scopes_of(text: str) -> frozenset[str]:
+    """Return the scopes of a token; thousands of tokens that are kept have the same few sets."""
+    return frozenset(text.split())
+
+
 def _viewer_of(claims: dict[str, Any]) -> Viewer:
     return Viewer(
         user_id=UUID(claims["sub"]),
-        client_id=str(claims["client_id"]),
-        scopes=frozenset(str(claims["scope"]).split()),
+        client_id=sys.intern(str(claims["client_id"])),
+        scopes=_scopes_of(str(claims["scope"])),
         expires_at=datetime.fromtimestamp(claims["exp"], UTC),
         issued_at=datetime.fromtimestamp(claims["iat"], UTC),
         session_id=UUID(claims["sid"]) if "sid" in claims else None,

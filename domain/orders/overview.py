@@ -101,10 +101,12 @@ def _shaped(shape: Shape, asked: str, *, state: bool) -> Statement:
         postgres=f"SELECT asked.place, json_build_array({USER_PARTS}), page.* "  # noqa: S608 - names of our own
         f"FROM {asked} AS asked (user_id, before, prepaid, held, place) "
         "JOIN user_account u ON u.id = asked.user_id CROSS JOIN LATERAL ("
-        "SELECT coalesce(array_to_json(array_agg(o.json ORDER BY o.number) FILTER (WHERE o.number < $5)), '[]')::text, "
-        "count(*)::int, (array_agg(o.id ORDER BY o.number))[1], "
-        "(array_agg(o.id ORDER BY o.number DESC) FILTER (WHERE o.number < $5))[1] "
-        f"FROM ({page}) o) page ORDER BY asked.place",
+        "SELECT concat('[', listed.json, ']'), listed.count, "
+        "listed.ids[1], listed.ids[cardinality(listed.ids)] "
+        "FROM (SELECT count(*)::int AS count, "
+        "string_agg(o.json, ',' ORDER BY o.number) FILTER (WHERE o.number < $5) AS json, "
+        "array_agg(o.id ORDER BY o.number) FILTER (WHERE o.number < $5) AS ids "
+        f"FROM ({page}) o) listed) page ORDER BY asked.place",
         sqlite="",
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from graphql import GraphQLObjectType
 
@@ -18,10 +18,20 @@ from schema.execution.classes import class_of
 from schema.execution.completing import Completion
 from schema.execution.selections import FieldLike, SelectionLike
 
-# PostgreSQL cuts longer names, and has of a row no more columns than this.
-NAME_LENGTH_MAX = 63
-COLUMNS_MAX = 100
+# A function of PostgreSQL takes a hundred arguments.
+ARGUMENTS_MAX = 100
+FIELDS_MAX = 1_000
 NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]*")
+
+
+class _Text(NamedTuple):
+    """A piece of JSON that is the same for every object."""
+
+    text: str
+
+
+# What stands one behind the other: texts, and expressions.
+_Pieces: TypeAlias = list[_Text | str]
 
 
 class NotShaped(Exception):
@@ -39,12 +49,37 @@ def shape_of(kind: GraphQLObjectType, selection: SelectionLike) -> Shape | None:
     except NotShaped:
         return None
     return shape(
-        f"row_to_json({json})",
+        _concatenated(json),
         tuple(shaping.items.items()),
         tuple(shaping.counts),
         (shaping.once[0], shaping.once[1]),
         tuple((fields, types) for fields, types in shaping.more),
     )
+
+
+def _concatenated(pieces: _Pieces) -> str:
+    """Return the expression of the pieces together."""
+    merged: list[str] = []
+    text = ""
+    for piece in pieces:
+        if isinstance(piece, _Text):
+            text += piece.text
+            continue
+        if text:
+            merged.append(_literal(text))
+            text = ""
+        merged.append(piece)
+    if text:
+        merged.append(_literal(text))
+    while len(merged) > 1:
+        starts = range(0, len(merged), ARGUMENTS_MAX)
+        merged = [f"concat({', '.join(merged[start : start + ARGUMENTS_MAX])})" for start in starts]
+    return merged[0]
+
+
+def _literal(text: str) -> str:
+    assert "'" not in text, "only names and marks of JSON are the same for every object"
+    return f"'{text}'"
 
 
 class _Shaping:
@@ -55,23 +90,29 @@ class _Shaping:
         self.counts: list[str] = []
         self.more: list[list[int]] = []
         self.once = [0, 0]
+        self._fields = 0
 
-    def object(self, kind: type, selection: SelectionLike, row: str, counted: list[int]) -> str:
-        """Return what writes an object of the row of this name, as a record. Raises NotShaped."""
+    def object(self, kind: type, selection: SelectionLike, row: str, counted: list[int]) -> _Pieces:
+        """Return what writes an object of the row of this name. Raises NotShaped."""
         columns: Mapping[str, Any] = cast(Any, kind).columns
-        fields = selection.fields
-        if not 0 < len(fields) <= COLUMNS_MAX:
+        self._fields += len(selection.fields)
+        if self._fields > FIELDS_MAX:
             raise NotShaped
         counted[0] += selection.weights[0]
         counted[1] += selection.weights[1]
-        written = ", ".join(f'{self._field(kind, columns, each, row, counted)} AS "{_name(each)}"' for each in fields)
-        # No name of GraphQL has a dollar, so that no column is taken for the whole row.
-        return f'(SELECT "$" FROM (SELECT {written}) "$")'  # noqa: S608 - names of GraphQL, and columns of our own
+        pieces: _Pieces = []
+        for field in selection.fields:
+            assert NAME.fullmatch(field.key), "keys of the answer are names"
+            pieces += [
+                _Text(f'{"," if pieces else "{"}"{field.key}":'),
+                *self._field(kind, columns, field, row, counted),
+            ]
+        return [*pieces, _Text("}")] if pieces else [_Text("{}")]
 
-    def _field(self, kind: type, columns: Mapping[str, Any], field: FieldLike, row: str, counted: list[int]) -> str:
+    def _field(self, kind: type, columns: Mapping[str, Any], field: FieldLike, row: str, counted: list[int]) -> _Pieces:
         if field.constant is not None:
             assert NAME.fullmatch(field.constant), "types have names"
-            return f"'{field.constant}'"
+            return [_Text(f'"{field.constant}"')]
         simple = field.simple
         if simple is None or simple.function is not None or simple.guarded is not None:
             raise NotShaped
@@ -87,12 +128,12 @@ class _Shaping:
             selection = _selection_of(field.completion, made)
             return self.object(made, selection, row if reader.part is None else f"{row}.{reader.part}", counted)
         column = columns.get(simple.attribute)
-        if not isinstance(column, str):
+        if column is None or not hasattr(column, "sql"):
             raise NotShaped
-        return column.format(row)
+        return _written(column.sql.format(row), quoted=column.quoted, nullable=column.nullable)
 
-    def _joined(self, joined: Any, given: Mapping[str, Any] | None, part: Completion, counted: list[int]) -> str:
-        if joined is None or isinstance(joined, str) or given != joined.given:
+    def _joined(self, joined: Any, given: Mapping[str, Any] | None, part: Completion, counted: list[int]) -> _Pieces:
+        if joined is None or given != getattr(joined, "given", None):
             raise NotShaped
         if joined.many:
             return self._list(joined, part)
@@ -100,10 +141,10 @@ class _Shaping:
         if not joined.optional:
             return self.object(joined.kind, selection, joined.row, counted)
         more = self._more(f"({joined.row}.id IS NOT NULL)::int")
-        written = self.object(joined.kind, selection, joined.row, more)
-        return f"CASE WHEN {joined.row}.id IS NOT NULL THEN {written} END"
+        written = _concatenated(self.object(joined.kind, selection, joined.row, more))
+        return [f"CASE WHEN {joined.row}.id IS NULL THEN 'null' ELSE {written} END"]
 
-    def _list(self, joined: Any, part: Completion) -> str:
+    def _list(self, joined: Any, part: Completion) -> _Pieces:
         if part.items is None or joined.many in self.items:
             raise NotShaped
         # What is counted for each item is the same for all, so there may be nothing optional in one.
@@ -112,8 +153,9 @@ class _Shaping:
         item = self.object(joined.kind, _selection_of(part.items.inside, joined.kind), joined.row, more)
         if len(self.counts) > counts + 1:
             raise NotShaped
-        self.items[joined.many] = f"row_to_json({item})"
-        return f"coalesce({joined.many}.json, '[]'::json)"
+        self.items[joined.many] = _concatenated(item)
+        # Of what is null nothing is written.
+        return [_Text("["), f"{joined.many}.json", _Text("]")]
 
     def _more(self, count: str) -> list[int]:
         """Return where to count what is there as often as this says."""
@@ -122,15 +164,15 @@ class _Shaping:
         return self.more[-1]
 
 
+def _written(sql: str, *, quoted: bool, nullable: bool) -> _Pieces:
+    if nullable:
+        json = f"""'"' || ({sql}) || '"'""" if quoted else f"({sql})::text"
+        return [f"coalesce({json}, 'null')"]
+    return [_Text('"'), sql, _Text('"')] if quoted else [sql]
+
+
 def _selection_of(part: Completion, kind: type) -> SelectionLike:
     objects = part.objects
     if objects is None or class_of(objects.kind) is not kind:
         raise NotShaped
     return cast(SelectionLike, objects.selection)
-
-
-def _name(field: FieldLike) -> str:
-    """Return the key of the answer, which is a name, as the name of a column."""
-    if len(field.key) > NAME_LENGTH_MAX or not NAME.fullmatch(field.key):
-        raise NotShaped
-    return field.key

@@ -9,7 +9,6 @@ import strawberry
 from domain.cards.checking import CheckedCard
 from domain.cards.facts import CardFacts
 from domain.cards.rules import masked
-from models import moments
 from models.cards import FuelCard
 from models.organisations import Organisation as OrganisationRow
 from schema.types import caching, columns, costs
@@ -46,9 +45,10 @@ class Card(OfRow[FuelCard | CardFacts], Node):
     columns = {
         **columns.global_id("Card"),
         **columns.member("brand", CardBrand),
-        **columns.shown("checked_at", "unbound_at"),
-        "masked_number": "'**** ' || {0}.number_tail",
-        "bound_at": moments.shown("{0}.created_at"),
+        **columns.moment("bound_at", "created_at"),
+        **columns.moment("checked_at", "checked_at", nullable=True),
+        **columns.moment("unbound_at", "unbound_at", nullable=True),
+        "masked_number": columns.Column("'**** ' || {0}.number_tail", quoted=True),
     }
 
     @relation(

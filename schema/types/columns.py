@@ -3,33 +3,47 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 from models import moments
 
 
-def global_id(type_name: str) -> dict[str, str]:
+class Column(NamedTuple):
+    """An expression that is JSON; where it is `quoted`, a text that needs nothing but quotes to be that."""
+
+    sql: str
+    quoted: bool = False
+    nullable: bool = False
+
+
+def global_id(type_name: str) -> dict[str, Column]:
     """The global id of a row. Lines of base64 are broken only where they are longer than any of these."""
-    return {"id": f"rtrim(encode(convert_to('{type_name}:' || {{0}}.id, 'UTF8'), 'base64'), '=')"}
+    text = f"rtrim(encode(convert_to('{type_name}:' || {{0}}.id, 'UTF8'), 'base64'), '=')"
+    return {"id": Column(text, quoted=True)}
 
 
-def cursor_of_id() -> dict[str, str]:
+def cursor_of_id() -> dict[str, Column]:
     """The cursor of a row whose place is found by its id alone (`kernel.opaque.pack`), which makes no longer line."""
-    return {"cursor": """rtrim(encode(convert_to('["' || {0}.id || '"]', 'UTF8'), 'base64'), '=')"""}
+    text = """rtrim(encode(convert_to('["' || {0}.id || '"]', 'UTF8'), 'base64'), '=')"""
+    return {"cursor": Column(text, quoted=True)}
 
 
-def same(*names: str) -> dict[str, str]:
-    """Texts and numbers, which are shown as they are kept."""
-    return {name: f"{{0}}.{name}" for name in names}
+def texts(*names: str) -> dict[str, Column]:
+    return {name: Column(f"to_json({{0}}.{name})") for name in names}
 
 
-def shown(*names: str) -> dict[str, str]:
-    return {name: moments.shown(f"{{0}}.{name}") for name in names}
+def numbers(*names: str) -> dict[str, Column]:
+    return {name: Column(f"{{0}}.{name}") for name in names}
 
 
-def member(name: str, kind: type[StrEnum]) -> dict[str, str]:
+def moment(name: str, column: str, *, nullable: bool = False) -> dict[str, Column]:
+    return {name: Column(moments.shown(f"{{0}}.{column}"), quoted=True, nullable=nullable)}
+
+
+def member(name: str, kind: type[StrEnum], *, nullable: bool = False) -> dict[str, Column]:
     """A member of an enum, which is kept by its value and shown by its name."""
     column = f"{{0}}.{name}"
-    if all(each.name == each.value for each in kind):
-        return {name: column}
-    cases = " ".join(f"WHEN '{each.value}' THEN '{each.name}'" for each in kind)
-    return {name: f"CASE {column} {cases} END"}
+    if not all(each.name == each.value for each in kind):
+        cases = " ".join(f"WHEN '{each.value}' THEN '{each.name}'" for each in kind)
+        column = f"CASE {column} {cases} END"
+    return {name: Column(column, quoted=True, nullable=nullable)}

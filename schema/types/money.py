@@ -9,11 +9,14 @@ import strawberry
 from domain.voice import spoken
 from kernel.money import Money as Amount
 from kernel.money import text_of_fen, yuan_of_fen
-from schema.types import caching, costs
+from schema.types import caching, columns, costs
 from schema.types.context import Info
 from schema.types.rows import OfRow
 from schema.types.scalars import Fen
 from schema.types.spoken import MaxChars, Speaking, locale_of
+
+# As `kernel.money` has them.
+SIGN, CENTS = "CASE WHEN {0} < 0 THEN '-' ELSE '' END", "lpad((abs({0}) % 100)::text, 2, '0')"
 
 
 @strawberry.type(directives=[costs.FREE, caching.AS_ITS_PARENT], description="An amount of Chinese yuan (CNY).")
@@ -25,9 +28,11 @@ class Money(OfRow[int]):
     readers = {"fen": lambda fen: fen, "yuan": yuan_of_fen, "text": text_of_fen}
     value_of = int
     columns = {
-        "fen": "{0}",
-        "yuan": "to_char({0} * 0.01, 'FM999999999999990.00')",
-        "text": "CASE WHEN {0} < 0 THEN '-¥' ELSE '¥' END || to_char(abs({0}) * 0.01, 'FM999,999,999,999,990.00')",
+        "fen": columns.Column("{0}"),
+        "yuan": columns.Column(f"{SIGN} || abs({{0}}) / 100 || '.' || {CENTS}", quoted=True),
+        "text": columns.Column(
+            f"{SIGN} || '¥' || to_char(abs({{0}}) / 100, 'FM999,999,999,999,990') || '.' || {CENTS}", quoted=True
+        ),
     }
 
     @classmethod
@@ -40,7 +45,10 @@ class Money(OfRow[int]):
 
 
 # As the function below has it.
-YUAN_PER_LITRE = "to_char({0} * 0.001, CASE WHEN {0} % 10 = 0 THEN 'FM999999999990.00' ELSE 'FM999999999990.000' END)"
+YUAN_PER_LITRE = (
+    "{0} / 1000 || '.' || CASE WHEN {0} % 10 = 0 THEN lpad(({0} % 1000 / 10)::text, 2, '0') "
+    "ELSE lpad(({0} % 1000)::text, 3, '0') END"
+)
 
 
 def yuan_of(milliyuan: int) -> str:
@@ -64,4 +72,8 @@ class UnitPrice(OfRow[int]):
         "text": lambda milliyuan: f"¥{yuan_of(milliyuan)}/L",
     }
     value_of = int
-    columns = {"milliyuan": "{0}", "yuan": YUAN_PER_LITRE, "text": f"'¥' || {YUAN_PER_LITRE} || '/L'"}
+    columns = {
+        "milliyuan": columns.Column("{0}"),
+        "yuan": columns.Column(YUAN_PER_LITRE, quoted=True),
+        "text": columns.Column(f"'¥' || {YUAN_PER_LITRE} || '/L'", quoted=True),
+    }

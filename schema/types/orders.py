@@ -14,7 +14,7 @@ from domain.identity.staff import is_staff
 from domain.orders.creating import Created
 from domain.orders.drafts import Synced
 from domain.orders.face_checks import StartedFaceCheck
-from domain.orders.facts import MOMENTS, OrderFacts, of_new
+from domain.orders.facts import OrderFacts, of_new
 from domain.orders.paying import StartedPayment
 from domain.payments.ports import AlipayParameters
 from domain.payments.ports import PaymentParameters as Parameters
@@ -125,11 +125,13 @@ class Order(OfRow[RechargeOrder | OrderFacts], Node):
     columns = {
         **columns.global_id("Order"),
         **columns.member("state", OrderState),
-        **columns.member("failure_kind", FailureKind),
+        **columns.member("failure_kind", FailureKind, nullable=True),
         **columns.member("refund_state", RefundState),
         **columns.member("review_state", ReviewState),
-        **columns.member("review_reason", ReviewReason),
-        **columns.shown(*MOMENTS),
+        **columns.member("review_reason", ReviewReason, nullable=True),
+        **columns.moment("pay_deadline_at", "pay_deadline_at"),
+        **columns.moment("created_at", "created_at"),
+        **columns.moment("updated_at", "updated_at"),
         "card": Joined(Card, "c"),
     }
 

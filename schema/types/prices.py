@@ -32,7 +32,7 @@ class PriceZone(OfRow[NamedZone], Node):
     readers = {"id": lambda row: global_id("PriceZone", row.id)}
     columns = {
         **columns.global_id("PriceZone"),
-        **columns.same("province_code", "province_name", "code", "name"),
+        **columns.texts("province_code", "province_name", "code", "name"),
     }
 
 
@@ -54,8 +54,8 @@ class Price(OfRow[ZonePrice | PriceFacts], Node):
     columns = {
         **columns.global_id("Price"),
         **columns.member("product", Product),
-        **columns.same("source", "source_url"),
-        **columns.shown("effective_from"),
+        **columns.texts("source", "source_url"),
+        **columns.moment("effective_from", "effective_from"),
     }
 
     @relation(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from kernel.shapes import Written
+from schema.types.columns import Column
 
 Row = TypeVar("Row")
 
@@ -73,7 +74,7 @@ class OfRow(Generic[Row]):
     readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
     entity: ClassVar[Entity | None] = None
     value_of: ClassVar[type | None] = None
-    columns: ClassVar[Mapping[str, str | Joined]] = {}
+    columns: ClassVar[Mapping[str, Column | Joined]] = {}
     row_name: ClassVar[str] = ""
 
     @classmethod

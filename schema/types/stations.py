@@ -54,7 +54,7 @@ class Location(OfRow[StationRow | StationFacts]):
     latitude: float = strawberry.field(description="Degrees north of the equator, from -90 to 90.")
     longitude: float = strawberry.field(description="Degrees east of Greenwich, from -180 to 180.")
 
-    columns = columns.same("latitude", "longitude")
+    columns = columns.numbers("latitude", "longitude")
 
 
 @strawberry.type(directives=[caching.AS_ITS_PARENT], description="A filling station.")
@@ -73,7 +73,7 @@ class Station(OfRow[StationRow | StationFacts], Node):
     columns = {
         **columns.global_id("Station"),
         **columns.member("brand", StationBrand),
-        **columns.same("name", "address", "province", "city", "district"),
+        **columns.texts("name", "address", "province", "city", "district"),
         "zone": Joined(PriceZone, "z", optional=True),
         "prices": Joined(Price, "p", many="prices", given={"product": None}),
     }

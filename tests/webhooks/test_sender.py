@@ -210,7 +210,7 @@ async def test_the_certificate_is_that_of_the_name(tmp_path: Path, certified: st
     server, trusting = certificate(tmp_path, certified)
     async with receiving(tls=server) as partner, httpx.AsyncClient(verify=trusting, trust_env=False) as client:
         sender = HttpWebhookSender(
-            client,
+            lambda: client,
             policy=UrlPolicy(ports=frozenset({partner.port}), allows_loopback=True),
             resolve=Names(["127.0.0.1"]),
             timeout_s=5.0,
