@@ -9,12 +9,13 @@ import pytest
 
 from domain.events import messages, queries, signals
 from domain.events.messages import MessageMalformed
-from domain.events.operations import EventOutsideTransaction, append, mark_published
+from domain.events.operations import MARK_PUBLISHED_ALONE, EventOutsideTransaction, append, mark_published
 from domain.events.ports import StoredEvent
 from domain.events.streams import PRICES, EventType
 from kernel.clock import utc_now
-from models.database import after_commit, transactional
+from models.database import after_commit, connected, transactional
 from models.events import Event, EventStream
+from models.lean_transactions import write_alone
 
 
 @transactional
@@ -74,6 +75,19 @@ class TestReading:
         await mark_published(ids=[item.id for item in waiting], now=utc_now())
         (left,) = await queries.unpublished(limit=2)
         assert left.event.stream == "b"
+
+    async def test_nobody_waits_for_the_disk_when_it_is_marked(self, postgres_url: str) -> None:
+        async with connected(postgres_url):
+            await write("a", {"n": 1})
+            (item,) = await queries.unpublished(limit=1)
+            # The tests' own server never waits.
+            await write_alone("SELECT set_config('synchronous_commit', 'on', false)")
+            (marked,) = await write_alone(MARK_PUBLISHED_ALONE, [item.id], utc_now())
+            assert marked["waits"] == "off"
+            assert await queries.unpublished(limit=1) == []
+            # Whoever has the connection next does.
+            (after,) = await write_alone("SELECT current_setting('synchronous_commit') AS waits")
+            assert after["waits"] == "on"
 
     async def test_marking_twice_keeps_the_first_moment(self, database: str) -> None:
         await write("a", {"n": 1})
