@@ -28,9 +28,9 @@ MADV_DONTNEED = 4  # madvise(2), Linux.
 INTERVAL_S = 30.0
 
 
-def let_go() -> int:
-    """Give back the pages that are as in their files, and return how many bytes were mapped there; 0 elsewhere."""
-    return _given_back(untouched(_told(SMAPS)))
+def as_in_files() -> frozenset[str]:
+    """Return the mappings whose pages are as in their files; none where the system does not tell."""
+    return frozenset(untouched(_told(SMAPS)))
 
 
 @asynccontextmanager
@@ -40,8 +40,8 @@ async def letting_go(interval_s: float = INTERVAL_S) -> AsyncIterator[None]:
     Later it is only what is mapped now: it is whole, whereas a library that is just being loaded may be changed between
     looking at it and giving it back.
     """
-    mapped = frozenset(untouched(_told(SMAPS)))
-    _given_back(mapped)
+    mapped = as_in_files()
+    let_go(mapped)
     again = spawn(_again(mapped, interval_s), name="resident")
     try:
         yield
@@ -52,7 +52,7 @@ async def letting_go(interval_s: float = INTERVAL_S) -> AsyncIterator[None]:
 async def _again(mapped: frozenset[str], interval_s: float) -> None:
     while mapped:
         await asyncio.sleep(interval_s)
-        _given_back(mapped.intersection(_told(MAPS).splitlines()))
+        let_go(mapped.intersection(_told(MAPS).splitlines()))
 
 
 def untouched(smaps: str) -> Iterator[str]:
@@ -73,7 +73,8 @@ def _told(path: Path) -> str:
         return ""
 
 
-def _given_back(mappings: Iterable[str]) -> int:
+def let_go(mappings: Iterable[str]) -> int:
+    """Give back the pages of such mappings, and return how many bytes were mapped there."""
     ranges = [_range_of(mapping) for mapping in mappings]
     if not ranges:
         return 0

@@ -78,13 +78,5 @@ class Shape:
         return Written(None, orjson.Fragment(json), self, count * self.fields, count * self.types)
 
 
-@lru_cache(maxsize=SHAPES_KNOWN_MAX)
-def shape(
-    json: str,
-    items: tuple[tuple[str, str], ...],
-    counts: tuple[str, ...],
-    counted: tuple[int, int],
-    more: tuple[tuple[int, int], ...],
-) -> Shape:
-    """Return the one shape that says this."""
-    return Shape(json, items, counts, counted, more)
+# Returns the one shape that says this.
+shape = lru_cache(maxsize=SHAPES_KNOWN_MAX)(Shape)

@@ -177,14 +177,18 @@ class Source(Lines):
         with self.block(f"if type({row}) is Written:"):
             with self.block(f"if {row}.shape is not {self.bind('shape', shape)}:"):
                 self.line("raise Unexpected")
-            self.line(f"{made} = {row}.json")
-            if shape.fields or shape.types or shape.more:
-                self._counts = True
-                self.line(f"fields += {row}.fields")
-                self.line(f"types += {row}.types")
+            self._take(row, made, counts=bool(shape.fields or shape.types or shape.more))
         with self.block("else:"):
             self.line(f"{made} = {otherwise()}")
         return made
+
+    def _take(self, there: str, made: str, *, counts: bool) -> None:
+        """Write what takes the JSON that is there, and counts what it was counted."""
+        self.line(f"{made} = {there}.json")
+        if counts:
+            self._counts = True
+            self.line(f"fields += {there}.fields")
+            self.line(f"types += {there}.types")
 
     def _of_row(self, only: type, selection: SelectionLike, row: str, value: str) -> str:
         """Write what makes an object of the answer of the row of this name; nobody asks for `value` if all is read."""
@@ -226,12 +230,8 @@ class Source(Lines):
         self.line(f"{key} = selected_{name} and (selected_{name}, {identity})")
         self.line(f"{kept} = {key} and find_{name}({key})")
         with self.block(f"if {kept}:"):
-            self.line(f"{made} = {kept}.json")
+            self._take(kept, made, counts=site.counts)
             self.line("work.found += 1")
-            if site.counts:
-                self._counts = True
-                self.line(f"fields += {kept}.fields")
-                self.line(f"types += {kept}.types")
         with self.block("else:"):
             self._within = True
             self.line(f"{made} = {self._written(selection, value, read)}")

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeAlias, cast
+from itertools import groupby
+from typing import Any, TypeAlias, cast
 
 from graphql import GraphQLObjectType
 
@@ -24,14 +25,14 @@ FIELDS_MAX = 1_000
 NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]*")
 
 
-class _Text(NamedTuple):
+class _Text(str):
     """A piece of JSON that is the same for every object."""
 
-    text: str
+    __slots__ = ()
 
 
 # What stands one behind the other: texts, and expressions.
-_Pieces: TypeAlias = list[_Text | str]
+_Pieces: TypeAlias = list[str]
 
 
 class NotShaped(Exception):
@@ -60,17 +61,9 @@ def shape_of(kind: GraphQLObjectType, selection: SelectionLike) -> Shape | None:
 def _concatenated(pieces: _Pieces) -> str:
     """Return the expression of the pieces together."""
     merged: list[str] = []
-    text = ""
-    for piece in pieces:
-        if isinstance(piece, _Text):
-            text += piece.text
-            continue
-        if text:
-            merged.append(_literal(text))
-            text = ""
-        merged.append(piece)
-    if text:
-        merged.append(_literal(text))
+    for kind, group in groupby(pieces, type):
+        some = list(group)
+        merged += [_literal("".join(some))] if kind is _Text else some
     while len(merged) > 1:
         starts = range(0, len(merged), ARGUMENTS_MAX)
         merged = [f"concat({', '.join(merged[start : start + ARGUMENTS_MAX])})" for start in starts]

@@ -349,16 +349,21 @@ async def test_without_room_everything_is_executed(schema: Schema) -> None:
     assert _kept_answers(house.cache, schema, Settings()) is None
 
 
+async def ask_and_know(house: House, letters: bytes, number: int) -> None:
+    """Ask for the station of a number in these letters, by which the answer is known from then on."""
+    prepared, context = house.prepared(STATION, {"number": number}), house.context()
+    found = house.kept.answer(prepared, context, house.kitchen)
+    assert isinstance(found, Executed) or await found
+    keeping = house.schema.keeping(house.schema.document(STATION), prepared.operation)
+    assert keeping is not None
+    house.kept.know(letters, prepared, context, keeping)
+
+
 async def test_what_was_asked_is_found_by_all_letters_and_its_text_is_kept_once(schema: Schema, house: House) -> None:
-    context, asker = house.context(), house.context()
+    asker = house.context()
     letters = [b'{"query": "A", "variables": {"number": %d}}' % number for number in range(3)]
     for number, each in enumerate(letters):
-        prepared = house.prepared(STATION, {"number": number})
-        found = house.kept.answer(prepared, context, house.kitchen)
-        assert isinstance(found, Executed) or await found
-        keeping = house.schema.keeping(house.schema.document(STATION), prepared.operation)
-        assert keeping is not None
-        house.kept.know(each, prepared, context, keeping)
+        await ask_and_know(house, each, number)
     assert len({id(house.kept.known(each, asker)) for each in letters}) == 3
     for other in (letters[0].replace(b"A", b"B"), letters[0] + b" ", b" " + letters[0], letters[0][:-1], b""):
         assert house.kept.known(other, asker) is None
@@ -373,14 +378,9 @@ async def test_what_is_kept_takes_no_more_than_is_counted(schema: Schema, house:
     house.kept = KeptAnswers(house.cache, schema)
 
     async def ask(number: int) -> None:
-        letters, context = b'{"query": "A", "variables": {"number": %d}}' % number, house.context()
+        letters = b'{"query": "A", "variables": {"number": %d}}' % number
         house.kitchen.answers.append(Executed(orjson.dumps({"data": ["station"] * 250})))
-        prepared = house.prepared(STATION, {"number": number})
-        found = house.kept.answer(prepared, context, house.kitchen)
-        assert isinstance(found, Executed) or await found
-        keeping = house.schema.keeping(house.schema.document(STATION), prepared.operation)
-        assert keeping is not None
-        house.kept.know(letters, prepared, context, keeping)
+        await ask_and_know(house, letters, number)
 
     for number in range(20):
         await ask(number)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kernel import resident
-from kernel.resident import let_go, letting_go, untouched
+from kernel.resident import as_in_files, let_go, letting_go, untouched
 
 SMAPS = """\
 55d000000000-55d000001000 r-xp 00000000 fe:01 42 /usr/bin/python with space
@@ -33,10 +33,10 @@ Anonymous:             0 kB
 """
 RELEASE = """
 import app
-from kernel.resident import let_go
+from kernel.resident import as_in_files, let_go
 def pages():
     return sum(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("RssFile"))
-before, given, after = pages(), let_go(), pages()
+before, given, after = pages(), let_go(as_in_files()), pages()
 import hashlib, ssl
 print(before, given // 1024, after, ssl.create_default_context().check_hostname, hashlib.sha256(b"").hexdigest()[:4])
 """
@@ -78,7 +78,7 @@ async def test_it_is_given_back_again_and_only_what_was_there_before(
             again.set()
         return 0
 
-    monkeypatch.setattr(resident, "_given_back", give)
+    monkeypatch.setattr(resident, "let_go", give)
     async with letting_go(interval_s=0.001):
         assert given == [[lines[0], lines[5]]]
         await again.wait()
@@ -90,4 +90,4 @@ async def test_it_is_given_back_again_and_only_what_was_there_before(
 
 def test_where_nothing_is_told_nothing_is_given_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(resident, "SMAPS", tmp_path / "smaps")
-    assert let_go() == 0
+    assert let_go(as_in_files()) == 0
