@@ -44,20 +44,10 @@ def new_id() -> UUID:
 
     Ids that one process makes one after another sort in that order, within a millisecond, too.
     """
-    return _id_of(os.urandom(RANDOM_LENGTH_BYTES))
-
-
-def new_ids(count: int) -> list[UUID]:
-    """Return as many ids, in their order; the system is asked for their random bits once."""
-    random = os.urandom(count * RANDOM_LENGTH_BYTES)
-    return [_id_of(random[place : place + RANDOM_LENGTH_BYTES]) for place in range(0, len(random), RANDOM_LENGTH_BYTES)]
-
-
-def _id_of(random: bytes) -> UUID:
     # The time, the version, the time's fraction, the variant, and random bits.
     milliseconds, fraction = divmod(_ticks.next(), TICKS_PER_MS)
     value = (milliseconds & TIME_MASK) << 80 | VERSION_AND_VARIANT | fraction << 64
-    return UUID(int=value | int.from_bytes(random, "big") & RANDOM_MASK)
+    return UUID(int=value | int.from_bytes(os.urandom(RANDOM_LENGTH_BYTES), "big") & RANDOM_MASK)
 
 
 def short_text(identifier: UUID) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from kernel.batches import Batches
+from kernel.lean_redis import Word
 
 # More than these wait for the call behind the next one.
 TAKES_PER_CALL_MAX = 100
@@ -56,11 +57,11 @@ class Taken(NamedTuple):
 
 class _Take(NamedTuple):
     keys: Sequence[str]
-    numbers: Sequence[object]
+    numbers: Sequence[Word]
     answer: asyncio.Future[Taken | None]
 
 
-Run = Callable[[str, Sequence[str], Sequence[object]], Awaitable[list[bytes] | None]]
+Run = Callable[[str, Sequence[str], Sequence[Word]], Awaitable[list[bytes] | None]]
 
 
 class JoinedTakes:
@@ -71,11 +72,11 @@ class JoinedTakes:
         size_max = 1 if apart else TAKES_PER_CALL_MAX
         self._takes = Batches[_Take](self._answer, size_max=size_max, name="buckets:take")
 
-    async def take(self, keys: Sequence[str], numbers: Sequence[object]) -> Taken | None:
+    async def take(self, keys: Sequence[str], numbers: Sequence[Word]) -> Taken | None:
         """Take of the keys, four numbers for each (see TAKE); None where nobody answers."""
         answer: asyncio.Future[Taken | None] = asyncio.get_running_loop().create_future()
-        self._takes.put(_Take(keys, numbers, answer))
-        return await answer
+        taken: Taken | None = await self._takes.ask(_Take(keys, numbers, answer))
+        return taken
 
     async def aclose(self) -> None:
         await self._takes.aclose()

@@ -35,6 +35,11 @@ class LeanRedis:
         self._connecting: asyncio.Task[Wire] | None = None
         self._closed = False
 
+    @property
+    def connected(self) -> bool:
+        """Whether a command would be sent at once."""
+        return self._wire is not None and not self._wire.lost
+
     async def execute(self, *words: Word) -> Any:
         """Return the answer. Raises redis.exceptions.RedisError."""
         packed = hiredis.pack_command(words)  # type: ignore[arg-type]

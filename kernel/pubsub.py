@@ -34,13 +34,13 @@ class ShardingUnsupported(RuntimeError):
         )
 
 
-def single(url: str) -> Redis:
-    """Return a client of one node that fails within REDIS_TIMEOUT_S, and tries anew where its connection was stale."""
+def single(url: str, *, timeout_s: float = REDIS_TIMEOUT_S) -> Redis:
+    """Return a client of one node that fails within `timeout_s`, and tries anew where its connection was stale."""
     return Redis.from_url(
         url,
         protocol=2,
-        socket_timeout=REDIS_TIMEOUT_S,
-        socket_connect_timeout=REDIS_TIMEOUT_S,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
         retry=Retry(NoBackoff(), 1),
     )
 

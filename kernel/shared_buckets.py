@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, cast
 
@@ -24,7 +25,7 @@ from redis.exceptions import RedisError
 from kernel.batches import Batches
 from kernel.buckets import Buckets, Draw, Level, MemoryBuckets, level_of
 from kernel.joined_takes import JoinedTakes
-from kernel.lean_redis import LeanRedis
+from kernel.lean_redis import LeanRedis, Word
 from kernel.leases import IDLE_S, Leases
 from kernel.logs import get_logger
 from kernel.pubsub import ShardingUnsupported, cluster, is_cluster, single
@@ -128,7 +129,7 @@ class RedisBuckets:
         if len(draws) == 1 and draws[0].leased:
             return [self.take_here(draws[0]) or await self._asked(draws[0])]
         untold: list[Draw] = []
-        numbers: list[object] = []
+        numbers: list[Word] = []
         for each in draws:
             told = self._untold.pop(each.key, None)
             if told is not None:
@@ -218,7 +219,8 @@ class RedisBuckets:
 
     def _learn(self, draw: Draw, backlog_s: float) -> None:
         """Know in how many seconds a bucket is full; what is reserved of it here is not spent yet."""
-        self._near.set_backlog(draw.key, max(0.0, backlog_s - self._leases.left(draw.key) * draw.bucket.unit_s))
+        reserved = self._leases.left(draw.key)
+        self._near.set_backlog(draw.key, max(0.0, backlog_s - reserved * draw.bucket.unit_s) if reserved else backlog_s)
 
     async def _asked(self, draw: Draw) -> Level:
         answer: asyncio.Future[Level] = asyncio.get_running_loop().create_future()
@@ -281,28 +283,32 @@ class RedisBuckets:
             for idle in self._leases.idle():
                 self._tell_later(idle, -idle.amount)
 
-    async def _run(self, script: str, keys: Sequence[str], arguments: Sequence[object]) -> list[bytes] | None:
+    async def _run(self, script: str, keys: Sequence[str], arguments: Sequence[Word]) -> list[bytes] | None:
         """Return the script's answer; None where Redis does not give one, and then it is left alone for a while."""
-        async with self._calls:
-            if time.monotonic() < self._paused_until_s:
-                return None
-            try:
-                async with asyncio.timeout(REDIS_PATIENCE_S):
-                    client = await self._connected()
-                    given = [*(PREFIX + key for key in keys), *map(str, arguments)]
-                    return await cast("Awaitable[list[bytes]]", client.eval(script, len(keys), *given))
-            except (RedisError, OSError, TimeoutError, ShardingUnsupported) as error:
-                # Of several that fail together the first has said so.
-                if time.monotonic() >= self._paused_until_s:
-                    FAILURES.inc()
-                    log.warning("buckets.redis_unavailable", error=type(error).__name__)
-                self._paused_until_s = time.monotonic() + REDIS_PAUSE_S
-                return None
+        if time.monotonic() < self._paused_until_s:
+            return None
+        given = [*(PREFIX + key for key in keys), *arguments]
+        try:
+            client = self._client
+            if isinstance(client, LeanRedis) and client.connected:
+                # It has the same patience by itself, and sends one command behind the other.
+                return await cast("Awaitable[list[bytes]]", client.eval(script, len(keys), *given))
+            async with self._calls, asyncio.timeout(REDIS_PATIENCE_S):
+                client = await self._connected()
+                return await cast("Awaitable[list[bytes]]", client.eval(script, len(keys), *given))
+        except (RedisError, OSError, TimeoutError, ShardingUnsupported) as error:
+            # Of several that fail together the first has said so.
+            if time.monotonic() >= self._paused_until_s:
+                FAILURES.inc()
+                log.warning("buckets.redis_unavailable", error=type(error).__name__)
+            self._paused_until_s = time.monotonic() + REDIS_PAUSE_S
+            return None
 
     async def _connected(self) -> LeanRedis | RedisCluster:
         if self._client is None:
             self._in_cluster = self._sharded and await is_cluster(self._url)
-            self._client = cluster(self._url) if self._in_cluster else LeanRedis(single(self._url))
+            patient = partial(single, timeout_s=REDIS_PATIENCE_S)
+            self._client = cluster(self._url) if self._in_cluster else LeanRedis(patient(self._url))
         return self._client
 
 

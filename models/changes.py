@@ -82,10 +82,7 @@ def written(statement: str) -> None:
         return
     users = _users.get()
     if not inside_transaction.get():
-        alone = Changes()
-        for table in tables:
-            alone.add(table, users)
-        alone.tell()
+        Changes(dict.fromkeys(tables, None if users is None else set(users))).tell()
         return
     changes = _collected.get()
     if changes is None or changes.told:

@@ -20,15 +20,15 @@ from domain.offers import operations as offers
 from domain.orders import creation_facts, for_organisations, writing
 from domain.orders.creation_facts import CreationFacts, Question, text_of
 from domain.orders.policy import Policy
-from domain.orders.transitions import creation_of
+from domain.orders.transitions import CREATED_VERSION, CREATION, creation_of
 from domain.orders.writing import NewOrder
 from domain.risk import rules as risk
 from domain.work.operations import PAYLOADS, Kind
 from kernel.clock import start_of_business_day
 from kernel.errors import YoukaError
-from kernel.ids import new_id, new_ids
+from kernel.ids import new_id
 from kernel.money import Money
-from kernel.states import OrderState, RefundState, ReviewReason, ReviewState
+from kernel.states import RefundState, ReviewReason, ReviewState
 from models.database import transactional
 from models.lean_transactions import NotWritten, row_of
 from models.offers import Offer
@@ -185,8 +185,8 @@ def _order(making: Making, reason: ReviewReason | None, member: OrganisationMemb
         "member_id": member.id if member else None,
         "amount_fen": making.amount.fen,
         "price_fen": making.price.fen,
-        "state": OrderState.PENDING_PAYMENT,
-        "version": 1,
+        "state": CREATION.target,
+        "version": CREATED_VERSION,
         "failure_kind": None,
         "refund_state": RefundState.NONE,
         "review_state": ReviewState.REQUIRED if reason else ReviewState.NONE,
@@ -200,7 +200,6 @@ def _order(making: Making, reason: ReviewReason | None, member: OrganisationMemb
 
 def _new(making: Making, order: RechargeOrder, turn: str) -> NewOrder:
     order_id, wanted = str(order.id), making.wanted
-    key_id, job_id, step_id = new_ids(3)
     values = {
         "turn": turn,
         "id": order_id,
@@ -211,22 +210,14 @@ def _new(making: Making, order: RechargeOrder, turn: str) -> NewOrder:
         "member_id": order.member_id,
         "amount_fen": order.amount_fen,
         "price_fen": order.price_fen,
-        "state": order.state,
-        "version": order.version,
-        "refund_state": order.refund_state,
         "review_state": order.review_state,
         "review_reason": order.review_reason,
         "pay_deadline_at": text_of(order.pay_deadline_at),
         "made_at": text_of(order.created_at),
-        "key_id": key_id,
         "operation": wanted.operation,
         "key": wanted.key,
         "input_hash": making.input_hash,
-        "job_id": job_id,
-        "job_kind": Kind.EXPIRE_ORDER,
-        "job_key": order_id,
         "job": {"order_id": order_id},
-        "step_id": step_id,
         **creation_of(order, order_id, actor=making.viewer.actor),
     }
     return NewOrder(order.id, order.user_id, values)

@@ -8,6 +8,7 @@ writes in one transaction, which is alone from its beginning.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -25,22 +26,24 @@ from models.moments import read_kept, read_kept_or_none, shown
 MOMENTS = ("card.created_at", "card.checked_at")
 SPENT = "mine.user_id = asked.user_id AND mine.state <> 'FAILED'"
 # The same card may be bound by several users; its digest finds it with all of them.
-# States that stand in a table are joined by the index of the user and the state. Where they stand in a condition, the
-# planner takes them for rare, and reads everybody's unpaid orders by the index of the state alone.
+# Each state by itself is looked up by the index of the user and the state. Where both stand in a condition, the planner
+# takes them for rare and reads everybody's unpaid orders; and where they are joined, all orders of the user.
 UNPAID = """
-    SELECT COUNT(*) FROM (VALUES ('PENDING_PAYMENT'), ('PAYING')) unpaid
-    JOIN recharge_order mine ON mine.user_id = asked.user_id AND mine.state = unpaid.column1
+    SELECT SUM((
+        SELECT COUNT(*) FROM recharge_order mine WHERE mine.user_id = asked.user_id AND mine.state = unpaid.column1
+    )) FROM (VALUES ('PENDING_PAYMENT'), ('PAYING')) unpaid
 """
 FACTS = f"""
 SELECT known.input_hash, known.result_id,
     card.id, card.user_id AS card_user_id, card.organisation_id, card.brand, card.number_tail, {{moments}},
     own.per_recharge_fen, own.per_day_fen,
-    (SELECT COALESCE(SUM(mine.amount_fen), 0) FROM recharge_order mine
+    (SELECT CAST(COALESCE(SUM(mine.amount_fen), 0) AS BIGINT) FROM recharge_order mine
         WHERE {SPENT} AND mine.created_at >= asked.day) AS spent_today_fen,
-    ({UNPAID}) AS unpaid_orders,
-    (SELECT COALESCE(SUM(mine.amount_fen), 0) FROM recharge_order mine
+    CAST(({UNPAID}) AS BIGINT) AS unpaid_orders,
+    (SELECT CAST(COALESCE(SUM(mine.amount_fen), 0) AS BIGINT) FROM recharge_order mine
         WHERE {SPENT} AND mine.created_at > asked.since AND mine.review_state = 'NONE') AS unreviewed_of_user_fen,
-    (SELECT COALESCE(SUM(other.amount_fen), 0) FROM fuel_card twin JOIN recharge_order other ON other.card_id = twin.id
+    (SELECT CAST(COALESCE(SUM(other.amount_fen), 0) AS BIGINT)
+        FROM fuel_card twin JOIN recharge_order other ON other.card_id = twin.id
         WHERE twin.number_digest = card.number_digest AND other.created_at > asked.since
         AND other.state <> 'FAILED' AND other.review_state = 'NONE') AS unreviewed_of_card_fen,
     {{turn}} AS turn
@@ -88,7 +91,8 @@ def _reading(postgres: str, sqlite: str) -> Statement:
 READ_ONE, READ = _reading(ONE_POSTGRES, ONE_SQLITE), _reading(SEVERAL_POSTGRES, SEVERAL_SQLITE)
 
 
-class Question(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Question:
     """Who wants to recharge which card, under which key; `day` is when today began, `since` the window for splits."""
 
     user_id: UUID
@@ -131,7 +135,9 @@ async def read(questions: Sequence[Question]) -> list[CreationFacts]:
     """Return the facts for each question, in their order and as of one moment. There are up to AT_ONCE_MAX."""
     assert len(questions) <= AT_ONCE_MAX
     if len(questions) == 1:
-        return [_facts(row) for row in await fetch(READ_ONE, *questions[0])]
+        (one,) = questions
+        asked_alone = (one.user_id, one.card_id, one.operation, one.key, one.day, one.since)
+        return [_facts(row) for row in await fetch(READ_ONE, *asked_alone)]
     asked = [
         {
             "number": number,
@@ -187,5 +193,5 @@ def _facts(row: Row) -> CreationFacts:
         known=Known(input_hash, read_uuid(result_id)) if input_hash is not None else None,
         card=card,
         own=OwnLimits(per_recharge_fen, per_day_fen),
-        risk=Facts(int(spent_today_fen), unpaid_orders, int(max(of_user_fen, of_card_fen))),
+        risk=Facts(spent_today_fen, unpaid_orders, max(of_user_fen, of_card_fen)),
     )

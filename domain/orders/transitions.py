@@ -28,6 +28,8 @@ from models.payments import Refund
 
 REASON_LENGTH_MAX = 256
 REQUEST_ID_LENGTH_MAX = 64
+# How every order begins.
+CREATION, CREATED_VERSION = next_step(None, Trigger.CREATE), 1
 
 
 class OrderChanged(RuntimeError):
@@ -44,22 +46,11 @@ def standing_of(order: RechargeOrder) -> Standing:
 
 
 def creation_of(order: RechargeOrder, order_id: str, *, actor: str) -> dict[str, Any]:
-    """Return what is written beside a new order: its first step and its first event, as `writing` calls them.
+    """Return what differs of a new order's first step and first event (see CREATION), as `writing` calls it.
 
-    `order_id` is the order's id as text. The step's own id is not among it. Enums are written as their values.
+    `order_id` is the order's id as text.
     """
-    rule = next_step(None, Trigger.CREATE)
-    assert order.version == 1
-    return {
-        "rule": rule.number,
-        "trigger": rule.trigger,
-        "actor": actor,
-        "reason": "",
-        "request_id": _request_id(),
-        "stream": order_stream(order_id),
-        "event_type": EventType.ORDER_CHANGED,
-        "event": _event_of(order, order_id),
-    }
+    return {"actor": actor, "request_id": _request_id(), "event": _event_of(order, order_id)}
 
 
 async def advance(order: RechargeOrder, trigger: Trigger, *, actor: str, now: datetime, reason: str = "") -> Rule:

@@ -16,13 +16,17 @@ from uuid import UUID
 from tortoise import Tortoise
 
 from domain.events import signals
+from domain.events.streams import EventType, order_stream
 from domain.orders.creation_facts import AT_ONCE_MAX, text_of_json
+from domain.orders.transitions import CREATED_VERSION, CREATION
+from domain.work.operations import Kind
+from kernel.states import RefundState
 from models.changes import of_users
 from models.database import after_commit, dialect, to_its_end
 from models.joining import Joined
 from models.lean_transactions import write_alone
 
-# What is written, and of which type; each order is an object of these.
+# What differs from order to order, and of which type; each order is an object of these.
 COLUMNS = {
     "id": "uuid",
     "user_id": "uuid",
@@ -33,49 +37,49 @@ COLUMNS = {
     "member_id": "uuid",
     "amount_fen": "bigint",
     "price_fen": "bigint",
-    "state": "text",
-    "version": "int",
-    "refund_state": "text",
     "review_state": "text",
     "review_reason": "text",
     "pay_deadline_at": "timestamptz",
     "made_at": "timestamptz",
-    "key_id": "uuid",
     "operation": "text",
     "key": "text",
     "input_hash": "text",
-    "step_id": "uuid",
-    "rule": "int",
-    "trigger": "text",
     "actor": "text",
-    "reason": "text",
     "request_id": "text",
-    "stream": "text",
-    "event_type": "text",
     "event": "jsonb",
-    "job_id": "uuid",
-    "job_kind": "text",
-    "job_key": "text",
     "job": "jsonb",
 }
-# Each table with its columns and where they come from. A new order's stream is new as well, so that the position of
-# its event is the version of the order, or nothing is written.
+# What is alike for all of them, or follows from the id.
+DERIVED = {
+    "state": f"'{CREATION.target}'",
+    "version": str(CREATED_VERSION),
+    "refund_state": f"'{RefundState.NONE}'",
+    "rule": str(CREATION.number),
+    "trigger": f"'{CREATION.trigger}'",
+    "stream": f"'{order_stream('')}' || id",
+    "event_type": f"'{EventType.ORDER_CHANGED}'",
+    "job_kind": f"'{Kind.EXPIRE_ORDER}'",
+    "job_key": "CAST(id AS TEXT)",
+}
+# Each table with its columns and where they come from. What there is once for an order bears the order's id. A new
+# order's stream is new as well, so that the position of its event is the version of the order, or nothing is written.
 INSERTS = (
     """INSERT INTO recharge_order (id, user_id, card_id, offer_id, organisation_id, member_id, amount_fen, price_fen,
         state, version, refund_state, review_state, review_reason, pay_deadline_at, created_at, updated_at)
     SELECT id, user_id, card_id, offer_id, organisation_id, member_id, amount_fen, price_fen,
         state, version, refund_state, review_state, review_reason, pay_deadline_at, made_at, made_at FROM new""",
     """INSERT INTO idempotency_key (id, user_id, operation, key, input_hash, result_id, created_at)
-    SELECT key_id, user_id, operation, key, input_hash, id, made_at FROM new""",
+    SELECT id, user_id, operation, key, input_hash, id, made_at FROM new""",
     """INSERT INTO order_transition (id, order_id, user_id, version, rule, trigger, to_state, actor, reason, request_id,
         occurred_at)
-    SELECT step_id, id, user_id, version, rule, trigger, state, actor, reason, request_id, made_at FROM new""",
+    SELECT id, id, user_id, version, rule, trigger, state, actor, '', request_id, made_at FROM new""",
     "INSERT INTO event_stream (name, position) SELECT stream, version FROM new",
     """INSERT INTO event (stream, position, type, payload, occurred_at)
     SELECT stream, version, event_type, event, made_at FROM new""",
     """INSERT INTO job (id, kind, key, payload, due_at, attempts, created_at)
-    SELECT job_id, job_kind, job_key, job, pay_deadline_at, 0, made_at FROM new""",
+    SELECT id, job_kind, job_key, job, pay_deadline_at, 0, made_at FROM new""",
 )
+ALIKE = ", ".join(f"{value} AS {name}" for name, value in DERIVED.items())
 # A user's row that is held by somebody else is not waited for: all the others of the statement would wait as well. The
 # limit is for the planner, as in `creation_facts`.
 WRITING_POSTGRES = f"""
@@ -88,14 +92,15 @@ WITH asked AS MATERIALIZED (
 ), turned AS (
     UPDATE user_account SET created_at = created_at FROM held WHERE user_account.id = held.account_id RETURNING held.id
 ), new AS MATERIALIZED (
-    SELECT asked.* FROM asked JOIN turned ON turned.id = asked.id
+    SELECT asked.*, {ALIKE} FROM asked JOIN turned USING (id)
 ), {", ".join(f"insert_{number} AS ({each})" for number, each in enumerate(INSERTS))}
 SELECT id FROM new
 """  # noqa: S608 -- put together from literals of this file.
 WRITE_ONE_POSTGRES, WRITE_POSTGRES = (WRITING_POSTGRES.format(limit=each) for each in (1, AT_ONCE_MAX))
 NEW_SQLITE = f"""
-WITH new AS (SELECT {", ".join(f"json_extract(?1, '$.{name}') AS {name}" for name in COLUMNS)})
-"""
+WITH asked AS (SELECT {", ".join(f"json_extract(?1, '$.{name}') AS {name}" for name in COLUMNS)}),
+new AS (SELECT asked.*, {ALIKE} FROM asked)
+"""  # noqa: S608 -- put together from literals of this file.
 WRITES_SQLITE = tuple(NEW_SQLITE + each for each in INSERTS)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 
 import pytest
 import redis as sync_redis
@@ -12,7 +13,6 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from kernel import pubsub
 from kernel.lean_redis import LeanRedis
 from kernel.pubsub import single
 from tests.services import find_free_port
@@ -147,9 +147,9 @@ async def silent_after_the_handshake(redis_url: str) -> AsyncIterator[str]:
         server.close()
 
 
-async def test_nobody_is_waited_for_longer_than_agreed(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pubsub, "REDIS_TIMEOUT_S", 0.3)
-    async with silent_after_the_handshake(redis_url) as url, aclosing(LeanRedis(single(url))) as client:
+async def test_nobody_is_waited_for_longer_than_agreed(redis_url: str) -> None:
+    patient = partial(single, timeout_s=0.3)
+    async with silent_after_the_handshake(redis_url) as url, aclosing(LeanRedis(patient(url))) as client:
         assert await client.execute("ECHO", "a") == b"a"
         async with asyncio.timeout(5):
             with pytest.raises(RedisTimeoutError):

@@ -12,6 +12,7 @@ import redis as sync_redis
 
 from kernel import leases, shared_buckets
 from kernel.buckets import Bucket, Draw, MemoryBuckets
+from kernel.lean_redis import Word
 from kernel.settings import Settings
 from kernel.shared_buckets import EXCHANGE, FAILURES, PREFIX, RedisBuckets, opened_buckets
 from tests.services import find_free_port
@@ -100,7 +101,7 @@ class TestTakesOfSeveral:
         found: list[int] = []
         run = two[0]._takes._run
 
-        async def counted(script: str, keys: Sequence[str], numbers: Sequence[object]) -> list[bytes] | None:
+        async def counted(script: str, keys: Sequence[str], numbers: Sequence[Word]) -> list[bytes] | None:
             found.append(len(keys))
             return await run(script, keys, numbers)
 
@@ -125,7 +126,8 @@ class TestTakesOfSeveral:
         # The two that were refused have taken nothing.
         left = await first.take([draw(0, "user-1"), draw(0, "all"), draw(0, "card", small)])
         assert [level.remaining for level in left] == [50, 48, 1]
-        assert sizes == [10, 3]
+        # The first is asked about at once, and the others together.
+        assert sizes == [3, 7, 3]
 
     async def test_one_who_went_meanwhile_leaves_the_others(self, two: tuple[RedisBuckets, RedisBuckets]) -> None:
         first, _ = two
@@ -142,7 +144,7 @@ class TestTakesOfSeveral:
         monkeypatch.setattr(first._takes._takes, "_size_max", 20)
         answers = await asyncio.gather(*(first.take([draw(1)]) for _ in range(60)))
         assert sum(level.enough for (level,) in answers) == SLOW.capacity
-        assert sizes == [20, 20, 20]
+        assert sizes == [1, 20, 20, 19]
 
     async def test_an_error_reaches_each(
         self, two: tuple[RedisBuckets, RedisBuckets], monkeypatch: pytest.MonkeyPatch
@@ -206,7 +208,7 @@ class TestLeases:
         found: list[int] = []
         run = RedisBuckets._run
 
-        async def counting(self: RedisBuckets, script: str, keys: Sequence[str], arguments: Sequence[object]) -> Any:
+        async def counting(self: RedisBuckets, script: str, keys: Sequence[str], arguments: Sequence[Word]) -> Any:
             if script is EXCHANGE:
                 found.append(len(keys))
             return await run(self, script, keys, arguments)

@@ -50,16 +50,19 @@ async def test_the_unpaid_orders_of_others_are_not_read(postgres: None) -> None:
         "WITH payer AS ("
         "    INSERT INTO user_account (id, openid, display_name, created_at)"
         "    SELECT gen_random_uuid(), 'o' || number, '', now() FROM generate_series(1, 2000) number RETURNING id"
-        ") INSERT INTO recharge_order (id, user_id, card_id, amount_fen, price_fen, state, version, refund_state, "
-        "    review_state, pay_deadline_at, created_at, updated_at) "
-        "SELECT gen_random_uuid(), payer.id, $1, 1, 1, 'SUCCEEDED', 1, 'NONE', 'NONE', now(), now(), now() "
-        "FROM payer, generate_series(1, 10)",
+        ") INSERT INTO recharge_order (id, user_id, card_id, amount_fen, price_fen, state, failure_kind, version, "
+        "    refund_state, review_state, pay_deadline_at, created_at, updated_at) "
+        "SELECT gen_random_uuid(), payer.id, $1, 1, 1, CASE failed WHEN 1 THEN 'FAILED' ELSE 'SUCCEEDED' END, "
+        "    CASE failed WHEN 1 THEN 'UNPAID' END, 1, 'NONE', 'NONE', now(), now(), now() "
+        "FROM payer, generate_series(1, 10) failed",
         [card.id],
     )
     await connection.execute_query("ANALYZE recharge_order")
     for statement in (creation_facts.READ_ONE.postgres, creation_facts.READ.postgres):
         plan = await plan_of(statement)
         assert "order_by_state" not in plan, plan
+        # Nor is the whole history of whoever asks.
+        assert re.search(r"Index Cond: .*user_id = .*AND .*state.* = ", plan), plan
 
 
 async def plan_of(statement: str) -> str:
