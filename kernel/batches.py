@@ -28,54 +28,28 @@ class Batches(Generic[A]):
         self._size_max = size_max
         self._name = name
         self._waiting: list[A] = []
-        self._busy = False
         self._running: asyncio.Task[None] | None = None
 
     def put(self, asked: A) -> None:
         self._waiting.append(asked)
-        if not self._busy:
-            self._go_on()
-
-    async def ask(self, asked: A) -> Any:
-        """Put it and return its answer. Where nothing is under way the caller's own task asks, which spares another.
-
-        Whoever is cancelled then cuts the answering short, which has to bear that.
-        """
-        assert asked.answer is not None, "somebody waits for it"
-        if self._busy:
-            self._waiting.append(asked)
-        else:
-            self._busy = True
-            try:
-                await self._answering([asked])
-            finally:
-                self._busy = False
-                if self._waiting:
-                    self._go_on()
-        return await asked.answer
+        if self._running is None or self._running.done():
+            self._running = spawn(self._run(), name=self._name)
 
     async def aclose(self) -> None:
         """Ask no more; whoever still waits is cancelled."""
         if self._running is not None:
             await cancel_and_wait(self._running)
 
-    def _go_on(self) -> None:
-        self._busy = True
-        self._running = spawn(self._run(), name=self._name)
-
     async def _run(self) -> None:
-        try:
-            while self._waiting:
-                some, self._waiting = self._waiting[: self._size_max], self._waiting[self._size_max :]
-                try:
-                    await self._answering(some)
-                except BaseException as error:
-                    for each in (*some, *self._waiting):
-                        _fail(each, error)
-                    self._waiting = []
-                    raise
-        finally:
-            self._busy = False
+        while self._waiting:
+            some, self._waiting = self._waiting[: self._size_max], self._waiting[self._size_max :]
+            try:
+                await self._answering(some)
+            except BaseException as error:
+                for each in (*some, *self._waiting):
+                    _fail(each, error)
+                self._waiting = []
+                raise
 
 
 def _fail(asked: Asked, error: BaseException) -> None:

@@ -75,8 +75,8 @@ class JoinedTakes:
     async def take(self, keys: Sequence[str], numbers: Sequence[Word]) -> Taken | None:
         """Take of the keys, four numbers for each (see TAKE); None where nobody answers."""
         answer: asyncio.Future[Taken | None] = asyncio.get_running_loop().create_future()
-        taken: Taken | None = await self._takes.ask(_Take(keys, numbers, answer))
-        return taken
+        self._takes.put(_Take(keys, numbers, answer))
+        return await answer
 
     async def aclose(self) -> None:
         await self._takes.aclose()
