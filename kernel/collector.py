@@ -57,14 +57,15 @@ _meanwhile.enter_context(made_later())
 def loaded(*, for_good: bool) -> None:
     """Let the collector run again, and everybody import what they like.
 
-    A process that does nothing else than what was loaded for keeps it `for_good`: no collection walks it, not even the
-    first one, which would take a seventh of a second. What is garbage among it is less than a megabyte.
+    A process that does nothing else than what was loaded for keeps it `for_good`: it is looked through once for what is
+    garbage, which is most of a megabyte, and no other collection walks it.
     """
     _meanwhile.close()
     if for_good:
         forget_those_of_classes()
         # What is in folders from which nothing is imported any more; it is looked at again where something is.
         sys.path_importer_cache.clear()
+        gc.collect()
         gc.freeze()
         gc.set_threshold(YOUNG_MAX, *gc.get_threshold()[1:])
     gc.enable()
