@@ -285,24 +285,30 @@ class RedisBuckets:
 
     async def _run(self, script: str, keys: Sequence[str], arguments: Sequence[Word]) -> list[bytes] | None:
         """Return the script's answer; None where Redis does not give one, and then it is left alone for a while."""
-        if time.monotonic() < self._paused_until_s:
-            return None
         given = [*(PREFIX + key for key in keys), *arguments]
+        client = self._client
         try:
-            client = self._client
             if isinstance(client, LeanRedis) and client.connected:
                 # It has the same patience by itself, and sends one command behind the other.
-                return await cast("Awaitable[list[bytes]]", client.eval(script, len(keys), *given))
-            async with self._calls, asyncio.timeout(REDIS_PATIENCE_S):
-                client = await self._connected()
-                return await cast("Awaitable[list[bytes]]", client.eval(script, len(keys), *given))
+                return None if self._paused else await client.eval(script, len(keys), *given)
+            async with self._calls:
+                return None if self._paused else await self._connect_and_run(script, len(keys), given)
         except (RedisError, OSError, TimeoutError, ShardingUnsupported) as error:
             # Of several that fail together the first has said so.
-            if time.monotonic() >= self._paused_until_s:
+            if not self._paused:
                 FAILURES.inc()
                 log.warning("buckets.redis_unavailable", error=type(error).__name__)
             self._paused_until_s = time.monotonic() + REDIS_PAUSE_S
             return None
+
+    @property
+    def _paused(self) -> bool:
+        return time.monotonic() < self._paused_until_s
+
+    async def _connect_and_run(self, script: str, keys: int, given: Sequence[Word]) -> list[bytes]:
+        async with asyncio.timeout(REDIS_PATIENCE_S):
+            client = await self._connected()
+            return await cast("Awaitable[list[bytes]]", client.eval(script, keys, *given))
 
     async def _connected(self) -> LeanRedis | RedisCluster:
         if self._client is None:
