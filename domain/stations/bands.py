@@ -18,7 +18,6 @@ class Place(NamedTuple):
     latitude: float
     longitude: float
     zone_id: UUID | None
-    brand: str
 
 
 class Band(NamedTuple):

@@ -24,7 +24,7 @@ HEAD = Statement(
     postgres="SELECT position FROM event_stream WHERE name = $1",
     sqlite="SELECT position FROM event_stream WHERE name = ?1",
 )
-COLUMNS = ("id", "latitude", "longitude", "zone_id", "brand")
+COLUMNS = ("id", "latitude", "longitude", "zone_id")
 
 
 class StationIndex:
@@ -116,9 +116,8 @@ async def _all_places() -> AsyncIterator[list[Place]]:
 
 
 def _places(rows: Iterable[tuple[Any, ...]]) -> list[Place]:
-    # Few zones and brands are those of many stations, and the database gives each row its own.
-    seen: dict[Any, Any] = {}
+    # Few zones are those of many stations, and the database gives each row its own.
+    seen: dict[UUID | None, UUID | None] = {}
     return [
-        Place(id, latitude, longitude, seen.setdefault(zone_id, zone_id), seen.setdefault(brand, brand))
-        for id, latitude, longitude, zone_id, brand in rows
+        Place(id, latitude, longitude, seen.setdefault(zone_id, zone_id)) for id, latitude, longitude, zone_id in rows
     ]

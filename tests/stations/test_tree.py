@@ -25,7 +25,7 @@ coordinates = st.one_of(
 )
 places = st.lists(st.tuples(coordinates, st.sampled_from(ZONES)), max_size=60).map(
     lambda drawn: [
-        Place(UUID(int=(7919 * number) % 65_537 + 1), latitude, longitude, zone, "OTHER")
+        Place(UUID(int=(7919 * number) % 65_537 + 1), latitude, longitude, zone)
         for number, ((latitude, longitude), zone) in enumerate(drawn)
     ]
 )
@@ -103,7 +103,7 @@ def test_a_changed_tree_equals_a_new_one(before: list[Place], after: list[Place]
 def test_a_large_tree_agrees_in_city_and_desert() -> None:
     generator = random.Random(7)
     among = [
-        Place(UUID(int=number + 1), generator.gauss(31.2, 0.5), generator.gauss(121.4, 0.5), ZONES[number % 3], "OTHER")
+        Place(UUID(int=number + 1), generator.gauss(31.2, 0.5), generator.gauss(121.4, 0.5), ZONES[number % 3])
         for number in range(5_000)
     ]
     tree = tree_of(among)
@@ -113,10 +113,10 @@ def test_a_large_tree_agrees_in_city_and_desert() -> None:
 
 
 def test_a_failed_change_leaves_the_tree_as_it_was() -> None:
-    place = Place(UUID(int=1), 31.2, 121.4, None, "OTHER")
+    place = Place(UUID(int=1), 31.2, 121.4, None)
     tree = tree_of([place])
     with pytest.raises(PlaceGivenTwice):
-        tree.put([Place(UUID(int=1), 0.0, 0.0, None, "OTHER"), Place(UUID(int=1), 1.0, 1.0, None, "OTHER")])
+        tree.put([Place(UUID(int=1), 0.0, 0.0, None), Place(UUID(int=1), 1.0, 1.0, None)])
     assert [one.distance_mm for one in tree.nearest(Location(31.2, 121.4), radius_m=1, limit=5)] == [0]
 
 
@@ -173,7 +173,7 @@ def test_each_page_agrees_while_stations_move(spread: float) -> None:
 def test_stations_of_one_distance_follow_their_ids_from_page_to_page() -> None:
     # A tenth of a millimetre lies between some of them, which the list cannot tell apart.
     among = [
-        Place(UUID(int=(7919 * number) % 65_537 + 1), 31.23 + (number % 5) * 1e-9, 121.47, None, "OTHER")
+        Place(UUID(int=(7919 * number) % 65_537 + 1), 31.23 + (number % 5) * 1e-9, 121.47, None)
         for number in range(300)
     ]
     tree, near = tree_of(among), Location(31.24, 121.47)
