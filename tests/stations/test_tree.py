@@ -147,7 +147,6 @@ def test_each_page_agrees_while_stations_move(spread: float) -> None:
             generator.gauss(31.2, spread),
             generator.gauss(121.4, spread),
             ZONES[number % 3],
-            "OTHER",
         )
 
     places = [place(number) for number in range(1_500)]
