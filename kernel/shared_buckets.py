@@ -15,7 +15,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, cast
 
@@ -313,8 +312,10 @@ class RedisBuckets:
     async def _connected(self) -> LeanRedis | RedisCluster:
         if self._client is None:
             self._in_cluster = self._sharded and await is_cluster(self._url)
-            patient = partial(single, timeout_s=REDIS_PATIENCE_S)
-            self._client = cluster(self._url) if self._in_cluster else LeanRedis(patient(self._url))
+            if self._in_cluster:
+                self._client = cluster(self._url)
+            else:
+                self._client = LeanRedis(single(self._url, timeout_s=REDIS_PATIENCE_S))
         return self._client
 
 

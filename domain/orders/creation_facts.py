@@ -136,8 +136,8 @@ async def read(questions: Sequence[Question]) -> list[CreationFacts]:
     assert len(questions) <= AT_ONCE_MAX
     if len(questions) == 1:
         (one,) = questions
-        asked_alone = (one.user_id, one.card_id, one.operation, one.key, one.day, one.since)
-        return [_facts(row) for row in await fetch(READ_ONE, *asked_alone)]
+        rows = await fetch(READ_ONE, one.user_id, one.card_id, one.operation, one.key, one.day, one.since)
+        return [_facts(row) for row in rows]
     asked = [
         {
             "number": number,
