@@ -218,8 +218,7 @@ class RedisBuckets:
 
     def _learn(self, draw: Draw, backlog_s: float) -> None:
         """Know in how many seconds a bucket is full; what is reserved of it here is not spent yet."""
-        reserved = self._leases.left(draw.key)
-        self._near.set_backlog(draw.key, max(0.0, backlog_s - reserved * draw.bucket.unit_s) if reserved else backlog_s)
+        self._near.set_backlog(draw.key, max(0.0, backlog_s - self._leases.left(draw.key) * draw.bucket.unit_s))
 
     async def _asked(self, draw: Draw) -> Level:
         answer: asyncio.Future[Level] = asyncio.get_running_loop().create_future()

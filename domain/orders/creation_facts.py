@@ -25,25 +25,26 @@ from models.moments import read_kept, read_kept_or_none, shown
 
 MOMENTS = ("card.created_at", "card.checked_at")
 SPENT = "mine.user_id = asked.user_id AND mine.state <> 'FAILED'"
-# The same card may be bound by several users; its digest finds it with all of them.
+# PostgreSQL's own sum of large integers is no integer.
+TOTAL = "CAST(COALESCE(SUM(amount_fen), 0) AS BIGINT)"
 # Each state by itself is looked up by the index of the user and the state. Where both stand in a condition, the planner
 # takes them for rare and reads everybody's unpaid orders; and where they are joined, all orders of the user.
 UNPAID = """
-    SELECT SUM((
+    SELECT CAST(SUM((
         SELECT COUNT(*) FROM recharge_order mine WHERE mine.user_id = asked.user_id AND mine.state = unpaid.column1
-    )) FROM (VALUES ('PENDING_PAYMENT'), ('PAYING')) unpaid
+    )) AS BIGINT) FROM (VALUES ('PENDING_PAYMENT'), ('PAYING')) unpaid
 """
+# The same card may be bound by several users; its digest finds it with all of them.
 FACTS = f"""
 SELECT known.input_hash, known.result_id,
     card.id, card.user_id AS card_user_id, card.organisation_id, card.brand, card.number_tail, {{moments}},
     own.per_recharge_fen, own.per_day_fen,
-    (SELECT CAST(COALESCE(SUM(mine.amount_fen), 0) AS BIGINT) FROM recharge_order mine
+    (SELECT {TOTAL} FROM recharge_order mine
         WHERE {SPENT} AND mine.created_at >= asked.day) AS spent_today_fen,
-    CAST(({UNPAID}) AS BIGINT) AS unpaid_orders,
-    (SELECT CAST(COALESCE(SUM(mine.amount_fen), 0) AS BIGINT) FROM recharge_order mine
+    ({UNPAID}) AS unpaid_orders,
+    (SELECT {TOTAL} FROM recharge_order mine
         WHERE {SPENT} AND mine.created_at > asked.since AND mine.review_state = 'NONE') AS unreviewed_of_user_fen,
-    (SELECT CAST(COALESCE(SUM(other.amount_fen), 0) AS BIGINT)
-        FROM fuel_card twin JOIN recharge_order other ON other.card_id = twin.id
+    (SELECT {TOTAL} FROM fuel_card twin JOIN recharge_order other ON other.card_id = twin.id
         WHERE twin.number_digest = card.number_digest AND other.created_at > asked.since
         AND other.state <> 'FAILED' AND other.review_state = 'NONE') AS unreviewed_of_card_fen,
     {{turn}} AS turn
@@ -93,7 +94,10 @@ READ_ONE, READ = _reading(ONE_POSTGRES, ONE_SQLITE), _reading(SEVERAL_POSTGRES, 
 
 @dataclass(slots=True, eq=False)
 class Question:
-    """Who wants to recharge which card, under which key; `day` is when today began, `since` the window for splits."""
+    """Who wants to recharge which card, under which key; `day` is when today began, `since` the window for splits.
+
+    No two are compared, since each is answered for itself.
+    """
 
     user_id: UUID
     card_id: UUID | None

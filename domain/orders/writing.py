@@ -79,7 +79,7 @@ INSERTS = (
     """INSERT INTO job (id, kind, key, payload, due_at, attempts, created_at)
     SELECT id, job_kind, job_key, job, pay_deadline_at, 0, made_at FROM new""",
 )
-ALIKE = ", ".join(f"{value} AS {name}" for name, value in DERIVED.items())
+DERIVED_COLUMNS = ", ".join(f"{value} AS {name}" for name, value in DERIVED.items())
 # A user's row that is held by somebody else is not waited for: all the others of the statement would wait as well. The
 # limit is for the planner, as in `creation_facts`.
 WRITING_POSTGRES = f"""
@@ -92,14 +92,14 @@ WITH asked AS MATERIALIZED (
 ), turned AS (
     UPDATE user_account SET created_at = created_at FROM held WHERE user_account.id = held.account_id RETURNING held.id
 ), new AS MATERIALIZED (
-    SELECT asked.*, {ALIKE} FROM asked JOIN turned USING (id)
+    SELECT asked.*, {DERIVED_COLUMNS} FROM asked JOIN turned USING (id)
 ), {", ".join(f"insert_{number} AS ({each})" for number, each in enumerate(INSERTS))}
 SELECT id FROM new
 """  # noqa: S608 -- put together from literals of this file.
 WRITE_ONE_POSTGRES, WRITE_POSTGRES = (WRITING_POSTGRES.format(limit=each) for each in (1, AT_ONCE_MAX))
 NEW_SQLITE = f"""
 WITH asked AS (SELECT {", ".join(f"json_extract(?1, '$.{name}') AS {name}" for name in COLUMNS)}),
-new AS (SELECT asked.*, {ALIKE} FROM asked)
+new AS (SELECT asked.*, {DERIVED_COLUMNS} FROM asked)
 """  # noqa: S608 -- put together from literals of this file.
 WRITES_SQLITE = tuple(NEW_SQLITE + each for each in INSERTS)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from functools import partial
 
 import pytest
 import redis as sync_redis
@@ -148,8 +147,7 @@ async def silent_after_the_handshake(redis_url: str) -> AsyncIterator[str]:
 
 
 async def test_nobody_is_waited_for_longer_than_agreed(redis_url: str) -> None:
-    patient = partial(single, timeout_s=0.3)
-    async with silent_after_the_handshake(redis_url) as url, aclosing(LeanRedis(patient(url))) as client:
+    async with silent_after_the_handshake(redis_url) as url, aclosing(LeanRedis(single(url, timeout_s=0.3))) as client:
         assert await client.execute("ECHO", "a") == b"a"
         async with asyncio.timeout(5):
             with pytest.raises(RedisTimeoutError):

@@ -52,9 +52,9 @@ async def test_the_unpaid_orders_of_others_are_not_read(postgres: None) -> None:
         "    SELECT gen_random_uuid(), 'o' || number, '', now() FROM generate_series(1, 2000) number RETURNING id"
         ") INSERT INTO recharge_order (id, user_id, card_id, amount_fen, price_fen, state, failure_kind, version, "
         "    refund_state, review_state, pay_deadline_at, created_at, updated_at) "
-        "SELECT gen_random_uuid(), payer.id, $1, 1, 1, CASE failed WHEN 1 THEN 'FAILED' ELSE 'SUCCEEDED' END, "
-        "    CASE failed WHEN 1 THEN 'UNPAID' END, 1, 'NONE', 'NONE', now(), now(), now() "
-        "FROM payer, generate_series(1, 10) failed",
+        "SELECT gen_random_uuid(), payer.id, $1, 1, 1, CASE number WHEN 1 THEN 'FAILED' ELSE 'SUCCEEDED' END, "
+        "    CASE number WHEN 1 THEN 'UNPAID' END, 1, 'NONE', 'NONE', now(), now(), now() "
+        "FROM payer, generate_series(1, 10) number",
         [card.id],
     )
     await connection.execute_query("ANALYZE recharge_order")
